@@ -1,0 +1,134 @@
+//! `Idempotency-Key`: the same key and request get the first answer again (spec/01-platform.md, spec/13).
+//!
+//! Kept are 2xx and those 4xx that a repetition cannot change; 401, 403, 409, 429 and everything 5xx give the key back.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use sha2::{Digest, Sha256};
+use voxanne_kernel::OrgScope;
+use voxanne_postgres::idempotency::{Claim, StoredAnswer};
+
+use crate::{
+    app::App,
+    http::{extract::Caller, json::BODY_LIMIT, problem::Problem},
+};
+
+/// Longer than any request may take: a key held longer than this belongs to a request that died.
+const HOLD: Duration = Duration::from_secs(60);
+
+/// Applies to every POST of a caller who belongs to an organization and sent a key.
+pub async fn replay(State(app): State<App>, request: Request, next: Next) -> Response {
+    let keyed = request.method() == Method::POST && request.headers().contains_key("idempotency-key");
+    if !keyed {
+        return next.run(request).await;
+    }
+    guarded(&app, request, next).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn guarded(app: &App, request: Request, next: Next) -> Result<Response, Problem> {
+    let key = key_of(&request)?;
+    let (mut parts, body) = request.into_parts();
+    let caller = match Caller::read(&mut parts, app).await {
+        Ok(caller) => caller,
+        // Nobody to keep an answer for: the route itself decides whether that matters.
+        Err(_) => return Ok(next.run(Request::from_parts(parts, body)).await),
+    };
+    let body = to_bytes(body, BODY_LIMIT)
+        .await
+        .map_err(|_| Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE))?;
+    let fingerprint = fingerprint(&parts.method, parts.uri.path(), &body);
+    let scope = caller.scope;
+
+    match app.base.store.claim_key(&scope, &key, &fingerprint, HOLD).await? {
+        Claim::Fresh => {}
+        Claim::Answered(answer) => return Ok(again(answer)),
+        Claim::OtherRequest => {
+            let message = "This Idempotency-Key was used for another request.";
+            return Err(Problem::conflict("idempotency_key_reused", message));
+        }
+        Claim::Running => {
+            let message = "The first request with this Idempotency-Key is still running.";
+            return Err(Problem::conflict("idempotency_key_in_use", message).retry_after(1));
+        }
+    }
+    // The work and the keeping of its answer go on even if this client hangs up: it will ask again with the key.
+    let app = app.clone();
+    let finished = tokio::spawn(async move {
+        let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+        keep(&app, &scope, &key, response).await
+    });
+    finished.await.map_err(Problem::internal)?
+}
+
+fn key_of(request: &Request) -> Result<String, Problem> {
+    request
+        .headers()
+        .get("idempotency-key")
+        .and_then(|value| value.to_str().ok())
+        .filter(|key| (1..=255).contains(&key.len()))
+        .map(str::to_owned)
+        .ok_or_else(|| Problem::invalid("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
+}
+
+fn fingerprint(method: &Method, path: &str, body: &[u8]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for part in [method.as_str().as_bytes(), path.as_bytes(), body] {
+        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().into()
+}
+
+/// Whether a repetition of the request would be answered the same way.
+fn is_final(status: StatusCode) -> bool {
+    let changeable = [
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+        StatusCode::CONFLICT,
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::REQUEST_TIMEOUT,
+    ];
+    status.is_success() || (status.is_client_error() && !changeable.contains(&status))
+}
+
+async fn keep(app: &App, scope: &OrgScope, key: &str, response: Response) -> Result<Response, Problem> {
+    if !is_final(response.status()) {
+        app.base.store.release_key(scope, key).await?;
+        return Ok(response);
+    }
+    // A refusal still has its problem as an extension; the outermost layer writes its body, with a new request id.
+    let refusal = response.extensions().get::<Problem>().cloned();
+    let (parts, body) = response.into_parts();
+    let body: Bytes = to_bytes(body, usize::MAX).await.map_err(Problem::internal)?;
+    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let kept = match &refusal {
+        Some(problem) => serde_json::to_vec(&problem.body("replayed")).map_err(Problem::internal)?,
+        None => body.to_vec(),
+    };
+    let answer = StoredAnswer { status: parts.status.as_u16(), content_type, body: kept };
+    app.base.store.keep_answer(scope, key, &answer).await?;
+    Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+/// The first answer once more.
+fn again(answer: StoredAnswer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let mut response = (status, answer.body).into_response();
+    let kind = answer.content_type.and_then(|kind| HeaderValue::from_str(&kind).ok());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/json")));
+    headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
+    response.extensions_mut().insert(Replayed);
+    response
+}
+
+/// Marks an answer whose body is already written, errors included.
+#[derive(Debug, Clone, Copy)]
+pub struct Replayed;

@@ -1,0 +1,58 @@
+//! Routes about the process itself: alive, ready, figures, the document of the API and its page.
+
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    app::App,
+    http::problem::{Problem, ProblemBody},
+};
+
+/// The routes.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(ready)).routes(routes!(metrics))
+}
+
+/// A process's state in a word.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct StateBody {
+    /// `ok` or `ready`.
+    status: &'static str,
+}
+
+/// The process is alive; looks at nothing else.
+#[utoipa::path(get, path = "/health", tag = "platform", security(()), responses((status = 200, body = StateBody)))]
+async fn health() -> Json<StateBody> {
+    Json(StateBody { status: "ok" })
+}
+
+/// The process can serve: the database answers, its migrations are those of this build, and we are not stopping.
+#[utoipa::path(get, path = "/ready", tag = "platform", security(()),
+    responses((status = 200, body = StateBody), (status = 503, body = ProblemBody)))]
+async fn ready(State(app): State<App>) -> Result<Json<StateBody>, Problem> {
+    let not_ready = |message: &'static str| {
+        Problem::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "not_ready", message).retry_after(1)
+    };
+    if app.base.stopping.is_cancelled() {
+        return Err(not_ready("This process is shutting down."));
+    }
+    match app.base.store.is_ready().await {
+        Ok(true) => Ok(Json(StateBody { status: "ready" })),
+        Ok(false) => Err(not_ready("The database lacks migrations of this version.")),
+        Err(error) => Err(not_ready("The database cannot be reached.").because(error)),
+    }
+}
+
+/// Figures in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", tag = "platform", security(()),
+    responses((status = 200, body = String, content_type = "text/plain")))]
+async fn metrics(State(app): State<App>) -> Response {
+    let text = app.base.metrics.render();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}

@@ -1,0 +1,13 @@
+//! Where providers call us. A message is attributed to an organization by the ids in it, authenticated with that
+//! organization's own secret, and only then read.
+
+pub mod vapi;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+
+/// The routes of every provider.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().merge(vapi::routes())
+}

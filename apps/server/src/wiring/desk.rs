@@ -1,0 +1,248 @@
+//! The assistant's front desk: what `tooling` asks, done by the calendar and the price list.
+//!
+//! It only translates. Two domains that do not know each other use their own words for the same things; this is the
+//! dictionary.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::{Timestamp, Zoned};
+use voxanne_kernel::{Begin, OrgScope, StoreError, Zone};
+use voxanne_pricing::{Matcher, PriceTx};
+use voxanne_scheduling::{
+    AppointmentStatus, BookAppointment, CancelAppointment, CheckAvailability, Confirmation, FindAppointments, FreeSlot,
+    Refusal as CalendarRefusal, RescheduleAppointment, When,
+    availability::{AvailabilityError, SpokenQuestion},
+    book::{BookError, BookingRequest},
+    calendar::ServiceChoice,
+    cancel::CancelRequest,
+    find::Which,
+    outcome::Refused,
+    ports::{CalendarSnapshots, CallKind, Patient, ToolCall, Via},
+    reschedule::{ChangeError, RescheduleRequest},
+    spoken::NotUnderstood,
+};
+use voxanne_tooling::{
+    AvailabilityAsk, BookingAsk, CancelAsk, Declined, DeskError, Direction, FrontDesk, LookupAsk, Openings, Origin,
+    PartOfDay, Price, Refusal, RescheduleAsk, Visit,
+};
+
+/// How many of a day's free times a caller is told.
+const TOLD: usize = 4;
+
+/// The front desk of every organization.
+pub struct Desk {
+    /// Calendars, for their zones.
+    pub calendars: Arc<dyn CalendarSnapshots>,
+    /// Books.
+    pub book: Arc<BookAppointment>,
+    /// Looks for free times.
+    pub check: Arc<CheckAvailability>,
+    /// Moves.
+    pub reschedule: Arc<RescheduleAppointment>,
+    /// Cancels.
+    pub cancel: Arc<CancelAppointment>,
+    /// Finds.
+    pub find: Arc<FindAppointments>,
+    /// What things cost.
+    pub prices: Arc<dyn Begin<dyn PriceTx>>,
+}
+
+#[async_trait]
+impl FrontDesk for Desk {
+    async fn book(&self, scope: &OrgScope, origin: &Origin, ask: BookingAsk) -> Result<Visit, DeskError> {
+        let Some(phone) = ask.patient_phone.or_else(|| origin.caller.clone()) else {
+            return Err(DeskError::declined(Refusal::PhoneNeeded));
+        };
+        let request = BookingRequest {
+            when: When::Spoken { date: ask.date, time: ask.time },
+            service: ask.service.map(ServiceChoice::Named),
+            minutes: None,
+            resource: None,
+            patient: Patient::Person { name: Some(ask.patient_name), phone, email: ask.patient_email },
+            notes: ask.notes,
+            via: Via::Voice(tool_call(origin)),
+        };
+        match self.book.run(scope, &request).await {
+            Ok(confirmation) => Ok(visit(confirmation)),
+            Err(BookError::Refused(refused)) => Err(declined(refused)),
+            Err(BookError::Busy) => Err(StoreError::Busy.into()),
+            Err(BookError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    async fn openings(&self, scope: &OrgScope, ask: AvailabilityAsk) -> Result<Openings, DeskError> {
+        let question = SpokenQuestion {
+            date: ask.date,
+            service: ask.service,
+            time_of_day: ask.part_of_day.map(|part| part_name(part).to_owned()),
+        };
+        let found = match self.check.for_caller(scope, &question).await {
+            Ok(found) => found,
+            Err(AvailabilityError::Refused(refused)) => return Err(declined(refused)),
+            Err(AvailabilityError::Store(error)) => return Err(error.into()),
+        };
+        let zone = &found.zone;
+        match found.asked {
+            Some((at, true)) => return Ok(Openings { times: vec![zone.local(at)] }),
+            Some((_, false)) => {
+                let alternatives = local(zone, &found.alternatives);
+                return Err(DeskError::Declined(Declined { why: Refusal::SlotTaken, alternatives }));
+            }
+            None => {}
+        }
+        if found.starts.is_empty() {
+            let alternatives = local(zone, &found.alternatives);
+            return Err(DeskError::Declined(Declined { why: Refusal::FullyBooked, alternatives }));
+        }
+        Ok(Openings { times: spread(&found.starts).into_iter().map(|at| zone.local(at)).collect() })
+    }
+
+    async fn reschedule(&self, scope: &OrgScope, origin: &Origin, ask: RescheduleAsk) -> Result<Visit, DeskError> {
+        let request = RescheduleRequest {
+            which: which(ask.appointment, ask.phone, ask.current_date)?,
+            to: When::Spoken { date: ask.new_date, time: ask.new_time },
+            via: Via::Voice(tool_call(origin)),
+        };
+        self.reschedule.run(scope, &request).await.map(visit).map_err(change_refused)
+    }
+
+    async fn cancel(&self, scope: &OrgScope, origin: &Origin, ask: CancelAsk) -> Result<Visit, DeskError> {
+        let request = CancelRequest {
+            which: which(ask.appointment, ask.phone, ask.date)?,
+            reason: ask.reason,
+            via: Via::Voice(tool_call(origin)),
+        };
+        self.cancel.run(scope, &request).await.map(visit).map_err(change_refused)
+    }
+
+    async fn appointments(&self, scope: &OrgScope, ask: LookupAsk) -> Result<Vec<Visit>, DeskError> {
+        let Some(calendar) = self.calendars.current(scope).await? else {
+            return Err(DeskError::declined(Refusal::LineUnavailable));
+        };
+        let coming = self.find.upcoming(scope, &ask.phone).await?;
+        let visits = coming.into_iter().map(|found| Visit {
+            id: found.appointment.id,
+            service: found.service_name,
+            at: calendar.zone.local(found.appointment.slot.starts),
+            awaits_approval: found.appointment.status == AppointmentStatus::PendingApproval,
+            first_of_two: false,
+        });
+        Ok(visits.collect())
+    }
+
+    async fn price(&self, scope: &OrgScope, said: &str) -> Result<Price, DeskError> {
+        let list = self.prices.begin(scope).await?.price_list().await?;
+        let sold: Vec<_> = list.services.into_iter().filter(|service| service.is_active).collect();
+        let matcher = Matcher::new(sold.iter().enumerate().map(|(index, service)| {
+            (index, std::iter::once(service.name.as_str()).chain(service.keywords.iter()).collect())
+        }));
+        match matcher.mentioned([said]).first().and_then(|index| sold.get(*index)) {
+            Some(found) => Ok(Price {
+                service: found.name.as_str().to_owned(),
+                amount: found.price.amount(),
+                currency: found.currency,
+            }),
+            None => {
+                let offered = sold.iter().map(|service| service.name.as_str().to_owned()).collect();
+                Err(DeskError::declined(Refusal::UnknownService { offered }))
+            }
+        }
+    }
+}
+
+fn tool_call(origin: &Origin) -> ToolCall {
+    ToolCall {
+        call: origin.call.clone().unwrap_or_default(),
+        id: origin.tool_call.clone(),
+        kind: match origin.direction {
+            Direction::Inbound => CallKind::Inbound,
+            Direction::Outbound => CallKind::Outbound,
+            Direction::Web => CallKind::Web,
+        },
+        number: origin.caller.clone(),
+        assistant: origin.assistant.clone(),
+    }
+}
+
+fn which(
+    id: Option<voxanne_kernel::ids::AppointmentId>,
+    phone: Option<voxanne_kernel::E164>,
+    on: Option<String>,
+) -> Result<Which, DeskError> {
+    match (id, phone) {
+        (Some(id), _) => Ok(Which::Id(id)),
+        (None, Some(phone)) => Ok(Which::Of { phone, on }),
+        (None, None) => Err(DeskError::declined(Refusal::PhoneNeeded)),
+    }
+}
+
+fn visit(confirmation: Confirmation) -> Visit {
+    Visit {
+        id: confirmation.appointment,
+        service: confirmation.service,
+        at: confirmation.zone.local(confirmation.starts),
+        awaits_approval: confirmation.status == AppointmentStatus::PendingApproval,
+        first_of_two: confirmation.first_of_two,
+    }
+}
+
+fn part_name(part: PartOfDay) -> &'static str {
+    match part {
+        PartOfDay::Morning => "morning",
+        PartOfDay::Afternoon => "afternoon",
+        PartOfDay::Evening => "evening",
+    }
+}
+
+/// A few of many times, from all over the day: nobody listens to sixteen.
+fn spread(times: &[Timestamp]) -> Vec<Timestamp> {
+    if times.len() <= TOLD {
+        return times.to_vec();
+    }
+    (0..TOLD).map(|n| times[n * (times.len() - 1) / (TOLD - 1)]).collect()
+}
+
+fn local(zone: &Zone, slots: &[FreeSlot]) -> Vec<Zoned> {
+    slots.iter().map(|slot| zone.local(slot.start)).collect()
+}
+
+fn change_refused(error: ChangeError) -> DeskError {
+    match error {
+        ChangeError::Refused(refused) => declined(refused),
+        ChangeError::Busy => StoreError::Busy.into(),
+        ChangeError::Store(error) => error.into(),
+    }
+}
+
+/// The calendar's "no" in the desk's words.
+fn declined(refused: Refused) -> DeskError {
+    let Refused { zone, why } = refused;
+    let alternatives = local(&zone, why.alternatives().unwrap_or_default());
+    let why = match why {
+        CalendarRefusal::SlotTaken { .. } => Refusal::SlotTaken,
+        CalendarRefusal::OutsideHours { .. } => Refusal::OutsideHours,
+        CalendarRefusal::Closed { day, .. } => Refusal::ClosedThatDay(day),
+        CalendarRefusal::InPast { .. } => Refusal::InThePast,
+        CalendarRefusal::TooSoon { .. } => Refusal::TooSoon,
+        CalendarRefusal::BeyondHorizon { last_day } => Refusal::TooFarAhead(last_day),
+        CalendarRefusal::UnknownService { known } => Refusal::UnknownService { offered: known },
+        CalendarRefusal::NotUnderstood { what } => match what {
+            NotUnderstood::DateMissing => Refusal::DateMissing,
+            NotUnderstood::Date => Refusal::DateUnclear,
+            NotUnderstood::TimeMissing => Refusal::TimeMissing,
+            NotUnderstood::Time => Refusal::TimeUnclear,
+        },
+        CalendarRefusal::NonexistentTime { at, .. } => Refusal::SkippedByClocks { next: zone.local(at) },
+        CalendarRefusal::LineUnavailable => Refusal::LineUnavailable,
+        CalendarRefusal::NotFound | CalendarRefusal::UnknownContact => Refusal::NoAppointment,
+        CalendarRefusal::WhichOne { choices } => {
+            Refusal::WhichOne(choices.into_iter().map(|at| zone.local(at)).collect())
+        }
+        CalendarRefusal::NotChangeable { .. } => Refusal::NotChangeable,
+        CalendarRefusal::OtherRequest => Refusal::AskedDifferently,
+        // A caller chooses neither a resource nor a length, so these say that the time cannot be had.
+        CalendarRefusal::UnknownResource | CalendarRefusal::BadDuration => Refusal::OutsideHours,
+    };
+    DeskError::Declined(Declined { why, alternatives })
+}

@@ -1,0 +1,99 @@
+//! `voxctl jobs`.
+
+use anyhow::ensure;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use voxanne_boot::{OperatorSettings, Reader};
+use voxanne_postgres::{
+    queue::{JobRow, Queue, TaskFigures},
+    retention::Retention,
+};
+
+use crate::{
+    cli::{JobName, Jobs},
+    output::{Output, table},
+};
+
+/// The most jobs that are listed.
+const LISTED: i64 = 200;
+
+pub(super) async fn run(command: Jobs, output: &Output) -> anyhow::Result<()> {
+    let settings = OperatorSettings::read(Reader::from_environment())?;
+    // Names what is wrong with the database before the queue is asked.
+    super::store(&settings.database).await?;
+    let queue = Queue::new(&super::pool(&settings.database), 2)?;
+    match command {
+        Jobs::List => list(&queue, output).await,
+        Jobs::Run { name, now } => {
+            ensure!(now.is_none() || settings.allow_test_clock, "--now needs VOXANNE_ALLOW_TEST_CLOCK=true");
+            start(&queue, name, now, output).await
+        }
+    }
+}
+
+async fn start(queue: &Queue, name: JobName, now: Option<Timestamp>, output: &Output) -> anyhow::Result<()> {
+    match name {
+        JobName::Retention => queue.start(&Retention { now }).await?,
+    }
+    output.say(&json!({ "started": true }), || "It is queued; a worker takes it at once.".to_owned())?;
+    Ok(())
+}
+
+async fn list(queue: &Queue, output: &Output) -> anyhow::Result<()> {
+    let (tasks, jobs) = (queue.figures().await?, queue.list(LISTED).await?);
+    let outcome = json!({
+        "tasks": tasks.iter().map(figures).collect::<Vec<_>>(),
+        "data": jobs.iter().map(row).collect::<Vec<_>>(),
+    });
+    output.say(&outcome, || format!("{}\n{}", tasks_table(&tasks), jobs_table(&jobs)))?;
+    Ok(())
+}
+
+fn figures(task: &TaskFigures) -> Value {
+    json!({
+        "task": task.task, "due": task.due, "scheduled": task.scheduled, "running": task.running, "dead": task.dead,
+        "oldestDueSeconds": task.oldest_due_seconds,
+    })
+}
+
+fn row(job: &JobRow) -> Value {
+    json!({
+        "id": job.id, "task": job.task, "organizationId": job.org_id, "state": state(job), "attempts": job.attempts,
+        "maxAttempts": job.max_attempts, "runAt": job.run_at, "lastError": job.last_error,
+    })
+}
+
+fn state(job: &JobRow) -> &'static str {
+    match (job.running, job.attempts >= job.max_attempts) {
+        (true, _) => "running",
+        (false, true) => "dead",
+        (false, false) => "waiting",
+    }
+}
+
+fn tasks_table(tasks: &[TaskFigures]) -> String {
+    let header = ["task", "due", "scheduled", "running", "dead", "oldest due"];
+    let row = |t: &TaskFigures| {
+        let age = format!("{} s", t.oldest_due_seconds);
+        let counts = [t.due, t.scheduled, t.running, t.dead].map(|count| count.to_string());
+        let [due, scheduled, running, dead] = counts;
+        [t.task.clone(), due, scheduled, running, dead, age]
+    };
+    table(header, tasks.iter().map(row), "No jobs are waiting.")
+}
+
+fn jobs_table(jobs: &[JobRow]) -> String {
+    let header = ["job", "task", "organization", "state", "attempts", "due", "last error"];
+    let row = |job: &JobRow| {
+        [
+            job.id.to_string(),
+            job.task.clone(),
+            job.org_id.clone().unwrap_or_else(|| "-".to_owned()),
+            state(job).to_owned(),
+            format!("{}/{}", job.attempts, job.max_attempts),
+            job.run_at.to_string(),
+            job.last_error.clone().unwrap_or_default(),
+        ]
+    };
+    table(header, jobs.iter().map(row), "")
+}

@@ -1,0 +1,46 @@
+//! One file per command.
+
+mod admin;
+mod db;
+mod doctor;
+mod jobs;
+mod org;
+mod token;
+
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+use voxanne_boot::sections::Database;
+use voxanne_postgres::{
+    PgStore, PoolSettings,
+    guard::{self, UnsafeLogin},
+};
+
+use crate::{cli::Command, output::Output};
+
+/// Runs `command`.
+pub(crate) async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
+    match command {
+        Command::Db(command) => db::run(command, output).await,
+        Command::Admin(command) => admin::run(command, output).await,
+        Command::Token(arguments) => token::run(&arguments, output),
+        Command::Org(command) => org::run(command, output).await,
+        Command::Doctor => doctor::run(output).await,
+        Command::Jobs(command) => jobs::run(command, output).await,
+    }
+}
+
+/// How this program reaches the database: alone and briefly.
+fn pool(database: &Database) -> PoolSettings {
+    PoolSettings { connections: 2, ..PoolSettings::new(database.url.expose_secret(), "voxctl") }
+}
+
+/// The database, once it is known to be reachable and up to date. An operator may come as a login that could see
+/// more: it takes the same roles as the programs do.
+async fn store(database: &Database) -> anyhow::Result<Arc<PgStore>> {
+    let store = PgStore::new(&pool(database))?;
+    match guard::check_login(&store).await {
+        Ok(()) | Err(UnsafeLogin::Bypasses { .. }) => Ok(Arc::new(store)),
+        Err(error) => Err(error.into()),
+    }
+}

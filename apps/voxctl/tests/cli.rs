@@ -1,0 +1,168 @@
+//! The program itself, on a database of its own.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+use std::{
+    io::Write as _,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+use voxanne_testkit::TestDb;
+
+const SECRET: &str = "a secret of at least thirty-two bytes";
+const PASSWORD: &str = "an unusual phrase";
+
+/// Runs `voxctl` with nothing in its environment but `variables`.
+fn voxctl(line: &str, variables: &[(&str, &str)], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_voxctl"))
+        .args(line.split_whitespace())
+        .env_clear()
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that does not read its input may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The one line that a failed command says.
+fn complaint(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.stdout.is_empty());
+    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said
+}
+
+#[test]
+fn a_token_needs_the_secret_and_nothing_else() {
+    let (user, org) = ("018f0000-0000-7000-8000-00000000000a", "018f0000-0000-7000-8000-00000000000b");
+    let token =
+        |arguments: &str| voxctl(&format!("token --user {user} {arguments}"), &[("JWT_SECRET", SECRET)], "");
+    for arguments in [
+        format!("--org {org}"),
+        format!("--org {org} --role member --ttl 60"),
+        "--role platform_admin".to_owned(),
+    ] {
+        let output = token(&arguments);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text.trim().split('.').count(), 3, "{arguments}: {text}");
+        assert_eq!(text.lines().count(), 1);
+    }
+    for arguments in [format!("--org {org} --role platform_admin"), "--role owner".to_owned()] {
+        assert_eq!(token(&arguments).status.code(), Some(2), "{arguments}");
+    }
+    let missing = voxctl(&format!("token --user {user}"), &[], "");
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("JWT_SECRET"));
+    assert_eq!(missing.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn an_empty_database_is_migrated_and_a_login_gets_its_roles() {
+    let db = TestDb::empty().await;
+    let (owner, app) = (db.owner_url(), db.app_url());
+    let not_yet = voxctl("org list", &[("DATABASE_URL", &app)], "");
+    assert!(complaint(&not_yet).contains("voxctl db migrate"));
+    let migrate = format!("db migrate --grant-to {} --json", voxanne_testkit::LOGIN);
+    for _ in 0..2 {
+        assert_eq!(json(&voxctl(&migrate, &[("DATABASE_MIGRATION_URL", &owner)], ""))["migrated"], true);
+    }
+    assert_eq!(json(&voxctl("org list --json", &[("DATABASE_URL", &app)], ""))["data"], Value::Array(vec![]));
+    let nobody = voxctl("db migrate --grant-to nobody_at_all", &[("DATABASE_MIGRATION_URL", &owner)], "");
+    assert!(complaint(&nobody).contains("nobody_at_all"));
+}
+
+#[tokio::test]
+async fn an_operator_is_made_once_with_a_good_password() {
+    let db = TestDb::new().await;
+    let url = db.app_url();
+    let create = |password: &str| {
+        voxctl("admin create --email Op@Example.com --password-stdin", &[("DATABASE_URL", &url)], password)
+    };
+    assert!(complaint(&create("")).contains("no password"));
+    assert!(complaint(&create("too short\n")).contains("at least 12 characters"));
+    let made = json(&create(&format!("{PASSWORD}\n")));
+    assert_eq!(made["email"], "op@example.com");
+    assert!(made["userId"].is_string());
+    assert!(complaint(&create(PASSWORD)).contains("already"));
+}
+
+#[tokio::test]
+async fn organizations_are_listed_shown_and_decided_about() {
+    let db = TestDb::new().await;
+    let org = "018f0000-0000-7000-8000-00000000000b";
+    sqlx::query(
+        "insert into organizations (id, name, timezone) values ($1::uuid, 'Clinique', 'Europe/Paris')",
+    )
+    .bind(org)
+    .execute(&mut db.owner().await)
+    .await
+    .unwrap();
+    let url = db.app_url();
+    let run = |line: &str| voxctl(line, &[("DATABASE_URL", &url)], "");
+    assert_eq!(json(&run("org list --status pending --json"))["data"][0]["id"], org);
+    assert_eq!(json(&run(&format!("org show {org} --json")))["timezone"], "Europe/Paris");
+    for (decision, status) in [("approve", "verified"), ("approve", "verified"), ("suspend", "suspended")] {
+        assert_eq!(json(&run(&format!("org {decision} {org} --json")))["status"], status);
+    }
+    assert!(complaint(&run(&format!("org reject {org}"))).contains("suspended"));
+    assert!(
+        complaint(&run("org show 018f0000-0000-7000-8000-0000000000ff")).contains("no such organization")
+    );
+    let text = run("org list");
+    assert!(String::from_utf8_lossy(&text.stdout).contains("Clinique"));
+    let found = json(&run("org fix-membership --json"));
+    assert_eq!(found["organizationsWithoutOwner"][0]["remedy"], "none");
+    let jobs: i64 = sqlx::query_scalar("select count(*) from outbox where task = 'set_up_organization'")
+        .fetch_one(&mut db.owner().await)
+        .await
+        .unwrap();
+    assert_eq!(jobs, 1);
+}
+
+#[tokio::test]
+async fn a_job_is_queued_and_time_travel_must_be_allowed() {
+    let db = TestDb::new().await;
+    let url = db.app_url();
+    let run = |line: &str, more: &[(&str, &str)]| {
+        voxctl(line, &[&[("DATABASE_URL", url.as_str())], more].concat(), "")
+    };
+    assert_eq!(json(&run("jobs list --json", &[]))["data"], Value::Array(vec![]));
+    json(&run("jobs run retention --json", &[]));
+    let listed = json(&run("jobs list --json", &[]));
+    assert_eq!(
+        (listed["data"][0]["task"].as_str(), listed["data"][0]["state"].as_str()),
+        (Some("retention"), Some("waiting"))
+    );
+    let travel = "jobs run retention --now 2030-01-01T00:00:00Z --json";
+    assert!(complaint(&run(travel, &[])).contains("VOXANNE_ALLOW_TEST_CLOCK"));
+    json(&run(travel, &[("VOXANNE_ALLOW_TEST_CLOCK", "true")]));
+}
+
+#[tokio::test]
+async fn the_doctor_names_everything_that_is_wrong_at_once() {
+    let db = TestDb::new().await;
+    let output = voxctl("doctor --json", &[("DATABASE_URL", &db.owner_url())], "");
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let detail = |check: &str| {
+        let checks = report["checks"].as_array().unwrap();
+        let found = checks.iter().find(|finding| finding["check"] == check).unwrap();
+        assert_eq!(found["ok"], false, "{found}");
+        found["detail"].as_str().unwrap().to_owned()
+    };
+    let server = detail("configuration of the server");
+    for missing in ["BACKEND_URL", "JWT_SECRET", "ENCRYPTION_KEY", "VAPI_PRIVATE_KEY"] {
+        assert!(server.contains(missing), "{server}");
+    }
+    assert!(detail("database").contains("superuser"));
+    assert!(!output.stderr.is_empty());
+}

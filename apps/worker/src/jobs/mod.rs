@@ -1,0 +1,115 @@
+//! The jobs: one file each, a thin step from a queue's payload to a use case.
+
+pub mod retention;
+pub mod set_up_line;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use graphile_worker::{IntoTaskHandlerResult, JobDefinition, TaskHandler, WorkerContext, WorkerContextExt};
+use serde::{Deserialize, Serialize};
+use voxanne_kernel::{Actor, Job, OrgScope, StoreError, ids::OrgId};
+
+use crate::work::Work;
+
+/// Why a job did not do its work this time. It is tried again; what must not be tried again is not an error but an
+/// outcome the handler records.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A provider or another dependency failed. The text is ours: no provider's words, no secret.
+    #[error("{0}")]
+    Dependency(String),
+}
+
+/// A job of one organization.
+#[async_trait]
+pub trait OrgJob: Job {
+    /// Does the work inside `scope`. It may run more than once.
+    async fn run(self, work: &Work, scope: OrgScope) -> Result<(), JobError>;
+}
+
+/// A job of the platform itself, usually on a schedule.
+#[async_trait]
+pub trait PlatformJob: Job {
+    /// Does the work. It may run more than once, and on several workers.
+    async fn run(self, work: &Work) -> Result<(), JobError>;
+}
+
+/// A job as it lies in the queue: its ids, and the organization that the relay took from the checked column.
+#[derive(Serialize)]
+#[serde(bound = "J: Job")]
+pub struct ForOrg<J> {
+    org_id: OrgId,
+    #[serde(flatten)]
+    job: J,
+}
+
+/// By hand, because a job may carry `org_id` itself, and a flattened field sees nothing that its neighbour has taken.
+impl<'de, J: Job> Deserialize<'de> for ForOrg<J> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Owner {
+            org_id: OrgId,
+        }
+        let payload = serde_json::Value::deserialize(deserializer)?;
+        let Owner { org_id } = Owner::deserialize(&payload).map_err(serde::de::Error::custom)?;
+        let job = serde_json::from_value(payload).map_err(serde::de::Error::custom)?;
+        Ok(Self { org_id, job })
+    }
+}
+
+/// A platform's job as it lies in the queue.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent, bound = "J: Job")]
+pub struct ForPlatform<J>(J);
+
+impl<J> ForPlatform<J> {
+    /// The payload of `job`.
+    pub fn new(job: J) -> Self {
+        Self(job)
+    }
+}
+
+impl<J: OrgJob> TaskHandler for ForOrg<J> {
+    const IDENTIFIER: &'static str = J::TASK;
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let Some(work) = context.get_ext::<Arc<Work>>() else { return Err(MISSING_WORK.to_owned()) };
+        #[expect(clippy::disallowed_methods, reason = "the relay took the organization from the column that RLS checked")]
+        let scope = OrgScope::vouch(self.org_id, Actor::System);
+        self.job.run(work, scope).await.map_err(|error| told(&error))
+    }
+}
+
+impl<J: PlatformJob> TaskHandler for ForPlatform<J> {
+    const IDENTIFIER: &'static str = J::TASK;
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let Some(work) = context.get_ext::<Arc<Work>>() else { return Err(MISSING_WORK.to_owned()) };
+        self.0.run(work).await.map_err(|error| told(&error))
+    }
+}
+
+const MISSING_WORK: &str = "the worker was started without its use cases";
+
+/// The error with everything below it, as it is kept with the job.
+fn told(error: &JobError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// Every job this worker knows.
+pub fn all() -> Vec<JobDefinition> {
+    vec![
+        ForPlatform::<voxanne_postgres::retention::Retention>::definition(),
+        ForOrg::<voxanne_provisioning::SetUpOrganization>::definition(),
+    ]
+}

@@ -1,0 +1,86 @@
+//! Running the queue: its worker, its schedules, and starting again when the database was away.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use graphile_worker::{
+    Cron, CrontabFill, Worker, WorkerOptions, local_queue::LocalQueueConfig, recovery::WorkerRecoveryConfig,
+};
+use tokio_util::sync::CancellationToken;
+use voxanne_postgres::{queue::Queue, retention::Retention};
+
+use crate::{
+    jobs::{self, ForPlatform},
+    retry::RetryPolicy,
+    work::Work,
+};
+
+/// How long jobs may go on after the signal to stop; below what orchestrators grant before they kill.
+const GRACE: Duration = Duration::from_secs(20);
+/// The pause before starting again after a database error.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Works the queue off, `concurrency` jobs at a time, until `stopping`, then waits for the jobs under way.
+pub async fn run(queue: Queue, work: Arc<Work>, concurrency: usize, stopping: CancellationToken) {
+    while !stopping.is_cancelled() {
+        let outcome = match assemble(&queue, work.clone(), concurrency, &stopping).await {
+            Ok(worker) => worker.run().await.context("the queue stopped"),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) if stopping.is_cancelled() => break,
+            Ok(()) => tracing::warn!("the queue's worker ended by itself; starting it again"),
+            Err(error) => tracing::error!(error = format!("{error:#}"), "the queue's worker failed; starting it again"),
+        }
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+async fn assemble(
+    queue: &Queue,
+    work: Arc<Work>,
+    concurrency: usize,
+    stopping: &CancellationToken,
+) -> anyhow::Result<Worker> {
+    let (pool, schema) = queue.parts();
+    // A job whose worker was killed runs again within 30 seconds (spec/13): 15 until it counts as dead, 5 until the
+    // next sweep, 1 of delay.
+    let recovery = WorkerRecoveryConfig::default()
+        .enabled(true)
+        .heartbeat_interval(Duration::from_secs(4))
+        .sweep_interval(Duration::from_secs(5))
+        .sweep_threshold(Duration::from_secs(15))
+        .recovery_delay(Duration::from_secs(1));
+    let options = WorkerOptions::default()
+        .pg_pool(pool)
+        .schema(schema)
+        .concurrency(concurrency)
+        .poll_interval(Duration::from_millis(250))
+        // Without a local queue a slot takes one job per poll.
+        .local_queue(LocalQueueConfig::default().with_size(concurrency).with_ttl(Duration::from_secs(30)))
+        .complete_job_batch_delay(Duration::from_millis(5))
+        .worker_recovery(recovery)
+        .listen_os_shutdown_signals(false)
+        .shutdown_signal(stopping.clone().cancelled_owned())
+        .shutdown_grace_period(GRACE)
+        .add_extension(work)
+        .add_plugin(RetryPolicy::new(queue.clone()))
+        .define_jobs(jobs::all());
+    schedules(options)?.init().await.context("the queue's worker could not be assembled")
+}
+
+/// Everything that runs by the clock, in UTC.
+fn schedules(options: WorkerOptions) -> anyhow::Result<WorkerOptions> {
+    Ok(options.with_cron(
+        Cron::daily_at::<ForPlatform<Retention>>(3, 30)
+            .context("03:30 is a time of day")?
+            .id("retention")
+            .fill(CrontabFill::hours(20))
+            .job_key("retention")
+            .payload(ForPlatform::new(Retention::default()))
+            .context("a job's payload is JSON")?,
+    ))
+}

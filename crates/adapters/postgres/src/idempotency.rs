@@ -1,0 +1,114 @@
+//! Answers kept for requests that carry an `Idempotency-Key` (spec/01-platform.md, HTTP; spec/13).
+
+use std::time::Duration;
+
+use voxanne_kernel::{Commit, OrgScope, StoreError};
+
+use crate::{PgStore, constraint::store_error};
+
+/// What a key stands for when a request comes with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// Nobody used it in the last 24 hours: it is now held by this request.
+    Fresh,
+    /// Its request was answered: this was the answer.
+    Answered(StoredAnswer),
+    /// It was used for another request.
+    OtherRequest,
+    /// Its request is still running.
+    Running,
+}
+
+/// An answer that is given again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// Content type, if there was a body.
+    pub content_type: Option<String>,
+    /// The body as it was sent.
+    pub body: Vec<u8>,
+}
+
+type Row = (Vec<u8>, Option<i16>, Option<String>, Option<Vec<u8>>);
+
+impl PgStore {
+    /// Takes `key` for a request with `fingerprint`, or says what became of its first request. A request that held
+    /// the key for longer than `hold` without an answer has died, and gives it up.
+    pub async fn claim_key(
+        &self,
+        scope: &OrgScope,
+        key: &str,
+        fingerprint: &[u8; 32],
+        hold: Duration,
+    ) -> Result<Claim, StoreError> {
+        let mut tx = self.tenant(scope).await?;
+        let taken = sqlx::query(
+            "insert into idempotency_keys as k (org_id, key, fingerprint, held_until)
+             values ($1, $2, $3, now() + make_interval(secs => $4))
+             on conflict (org_id, key) do update
+                set fingerprint = excluded.fingerprint, held_until = excluded.held_until, created_at = now(),
+                    status = null, content_type = null, body = null
+              where k.created_at < now() - interval '24 hours'
+                 or (k.status is null and k.held_until < now() and k.fingerprint = excluded.fingerprint)",
+        )
+        .bind(scope.org().0)
+        .bind(key)
+        .bind(fingerprint.as_slice())
+        .bind(hold.as_secs_f64())
+        .execute(tx.conn())
+        .await
+        .map_err(store_error)?
+        .rows_affected();
+        if taken > 0 {
+            Box::new(tx).commit().await?;
+            return Ok(Claim::Fresh);
+        }
+        let (known, status, content_type, body): Row = sqlx::query_as(
+            "select fingerprint, status, content_type, body from idempotency_keys where org_id = $1 and key = $2",
+        )
+        .bind(scope.org().0)
+        .bind(key)
+        .fetch_one(tx.conn())
+        .await
+        .map_err(store_error)?;
+        Ok(match status {
+            _ if known != fingerprint => Claim::OtherRequest,
+            None => Claim::Running,
+            Some(status) => Claim::Answered(StoredAnswer {
+                status: status.unsigned_abs(),
+                content_type,
+                body: body.unwrap_or_default(),
+            }),
+        })
+    }
+
+    /// Keeps the answer of the request that holds `key`.
+    pub async fn keep_answer(&self, scope: &OrgScope, key: &str, answer: &StoredAnswer) -> Result<(), StoreError> {
+        let mut tx = self.tenant(scope).await?;
+        sqlx::query(
+            "update idempotency_keys set status = $3, content_type = $4, body = $5 where org_id = $1 and key = $2",
+        )
+        .bind(scope.org().0)
+        .bind(key)
+        .bind(answer.status.cast_signed())
+        .bind(&answer.content_type)
+        .bind(&answer.body)
+        .execute(tx.conn())
+        .await
+        .map_err(store_error)?;
+        Box::new(tx).commit().await
+    }
+
+    /// Gives `key` back: its request was refused in a way that a repetition may change.
+    pub async fn release_key(&self, scope: &OrgScope, key: &str) -> Result<(), StoreError> {
+        let mut tx = self.tenant(scope).await?;
+        sqlx::query("delete from idempotency_keys where org_id = $1 and key = $2 and status is null")
+            .bind(scope.org().0)
+            .bind(key)
+            .execute(tx.conn())
+            .await
+            .map_err(store_error)?;
+        Box::new(tx).commit().await
+    }
+}

@@ -1,0 +1,42 @@
+//! Jobs, written beside the rows they concern. The queue itself is never touched here: its own insert notifies, and
+//! a NOTIFY would put every commit behind one lock.
+
+use async_trait::async_trait;
+use voxanne_kernel::{NewJob, Outbox, StoreError};
+
+use crate::{SystemTx, TenantTx, constraint::store_error, sql::to_sql};
+
+const ENQUEUE: &str = "insert into outbox (org_id, task, payload, queue, key, run_at, max_attempts)
+    values ($1, $2, $3, $4, $5, $6, $7)";
+
+fn statement(
+    org: Option<uuid::Uuid>,
+    job: NewJob,
+) -> sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments> {
+    sqlx::query(ENQUEUE)
+        .bind(org)
+        .bind(job.task)
+        .bind(job.payload)
+        .bind(job.queue)
+        .bind(job.key)
+        .bind(job.run_at.map(to_sql))
+        .bind(job.max_attempts)
+}
+
+#[async_trait]
+impl Outbox for TenantTx {
+    async fn enqueue(&mut self, job: NewJob) -> Result<(), StoreError> {
+        let org = self.org();
+        statement(Some(org), job).execute(self.conn()).await.map_err(store_error)?;
+        Ok(())
+    }
+}
+
+/// Jobs of the platform itself belong to no organization.
+#[async_trait]
+impl Outbox for SystemTx {
+    async fn enqueue(&mut self, job: NewJob) -> Result<(), StoreError> {
+        statement(None, job).execute(self.conn()).await.map_err(store_error)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! An organization's line: what setup reads of it and what it leaves.
+
+use async_trait::async_trait;
+use sqlx::FromRow;
+use voxanne_kernel::{E164, StoreError};
+use voxanne_provisioning::{Answering, LineRecords, Organization, RoutedNumber};
+
+use crate::{
+    TenantTx,
+    constraint::{corrupt, store_error},
+};
+
+const ORGANIZATION: &str =
+    "select name, status = 'verified' as is_verified, answer_mode = 'dynamic' as is_dynamic,
+        alert_phone
+   from organizations where id = $1";
+
+const SIGNING_CREDENTIAL: &str = "select metadata ->> 'provider_credential_id'
+   from org_credentials where org_id = $1 and provider = 'vapi_webhook'";
+
+const PUT_SIGNING_CREDENTIAL: &str = "update org_credentials
+    set metadata = metadata || jsonb_build_object('provider_credential_id', $2::text), updated_at = now()
+  where org_id = $1 and provider = 'vapi_webhook'";
+
+const NUMBERS: &str = "select phone_number, vapi_phone_id from phone_number_mapping
+  where org_id = $1 and vapi_phone_id is not null order by created_at, phone_number";
+
+const FORGET_NUMBER: &str = "delete from phone_number_mapping
+  where org_id = $1 and (phone_number = $2 or vapi_phone_id = $3) and (phone_number, vapi_phone_id) is distinct from ($2, $3)";
+
+/// A number that rings at another organization violates a unique index: it is never taken away.
+const PUT_NUMBER: &str =
+    "insert into phone_number_mapping (org_id, phone_number, vapi_phone_id) values ($1, $2, $3)
+ on conflict (org_id, phone_number) do nothing";
+
+#[derive(FromRow)]
+struct OrganizationRow {
+    name: String,
+    is_verified: bool,
+    is_dynamic: bool,
+    alert_phone: Option<String>,
+}
+
+#[async_trait]
+impl LineRecords for TenantTx {
+    async fn organization(&mut self) -> Result<Option<Organization>, StoreError> {
+        let row: Option<OrganizationRow> = sqlx::query_as(ORGANIZATION)
+            .bind(self.org())
+            .fetch_optional(self.conn())
+            .await
+            .map_err(store_error)?;
+        let Some(row) = row else { return Ok(None) };
+        let alert_phone = row.alert_phone.as_deref().map(E164::new).transpose();
+        Ok(Some(Organization {
+            name: row.name,
+            is_verified: row.is_verified,
+            answering: if row.is_dynamic { Answering::Dynamic } else { Answering::Bound },
+            alert_phone: alert_phone.map_err(|e| corrupt("organizations", "alert_phone", &self.org(), e))?,
+        }))
+    }
+
+    async fn signing_credential(&mut self) -> Result<Option<String>, StoreError> {
+        let id: Option<Option<String>> = sqlx::query_scalar(SIGNING_CREDENTIAL)
+            .bind(self.org())
+            .fetch_optional(self.conn())
+            .await
+            .map_err(store_error)?;
+        Ok(id.flatten())
+    }
+
+    async fn put_signing_credential(&mut self, id: &str) -> Result<(), StoreError> {
+        let stored = sqlx::query(PUT_SIGNING_CREDENTIAL)
+            .bind(self.org())
+            .bind(id)
+            .execute(self.conn())
+            .await
+            .map_err(store_error)?;
+        if stored.rows_affected() == 1 {
+            return Ok(());
+        }
+        Err(corrupt("org_credentials", "provider", &self.org(), "there is no vapi_webhook credential"))
+    }
+
+    async fn numbers(&mut self) -> Result<Vec<RoutedNumber>, StoreError> {
+        let rows: Vec<(String, String)> =
+            sqlx::query_as(NUMBERS).bind(self.org()).fetch_all(self.conn()).await.map_err(store_error)?;
+        let read = |(number, provider_id): (String, String)| match E164::new(&number) {
+            Ok(number) => Ok(RoutedNumber { number, provider_id }),
+            Err(error) => Err(corrupt("phone_number_mapping", "phone_number", &provider_id, error)),
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    async fn put_number(&mut self, number: &RoutedNumber) -> Result<(), StoreError> {
+        for statement in [FORGET_NUMBER, PUT_NUMBER] {
+            sqlx::query(statement)
+                .bind(self.org())
+                .bind(number.number.as_str())
+                .bind(&number.provider_id)
+                .execute(self.conn())
+                .await
+                .map_err(store_error)?;
+        }
+        Ok(())
+    }
+}

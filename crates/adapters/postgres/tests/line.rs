@@ -1,0 +1,304 @@
+//! Secrets, assistants, tools and lines on a real PostgreSQL: what only a database can show, above all that two
+//! organizations never meet and that many at once register a tool once.
+#![expect(clippy::disallowed_methods, reason = "tests vouch for the organizations they made")]
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{Connection, PgConnection};
+use voxanne_credentials::{
+    CredentialProvider, CredentialReader, CredentialWriter, ExposeSecret, PublishWebhookSecret,
+    RotateWebhookSecret, WebhookSecretsOf, new_webhook_credential, testing::key_ring,
+};
+use voxanne_kernel::{Actor, Begin, Clock, Commit, E164, Job, ManualClock, OrgScope, Timestamp, ids::OrgId};
+use voxanne_postgres::{PgStore, PoolSettings, TenantTx};
+use voxanne_provisioning::{
+    LineKind, LineTx, RoutedNumber, SetUpLine,
+    testing::{MemoryLineProvider, OneSecret, ReadyAssistants},
+};
+use voxanne_testkit::TestDb;
+use voxanne_tooling::{
+    AssistantKind, CallSettingTx, Claim, ClaimToken, EnsureAssistant, LineDirectory, LineIds, RegisterError,
+    RegisterTools, ToolName, ToolRegistrations, definitions,
+    testing::{Fault, MemoryProvider},
+};
+
+struct World {
+    db: TestDb,
+    store: Arc<PgStore>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let db = TestDb::new().await;
+        let store = Arc::new(PgStore::new(&PoolSettings::new(db.app_url(), "test")).unwrap());
+        Self { db, store }
+    }
+
+    async fn owner(&self) -> PgConnection {
+        self.db.owner().await
+    }
+
+    /// An approved organization.
+    async fn organization(&self) -> OrgScope {
+        let scope = OrgScope::vouch(OrgId::generate(), Actor::System);
+        let mut owner = self.owner().await;
+        sqlx::query(
+            "insert into organizations (id, name, status, timezone, alert_phone)
+             values ($1, 'Glow', 'verified', 'America/New_York', '+15005550001')",
+        )
+        .bind(scope.org().0)
+        .execute(&mut owner)
+        .await
+        .unwrap();
+        owner.close().await.unwrap();
+        scope
+    }
+
+    async fn tenant(&self, scope: &OrgScope) -> Box<TenantTx> {
+        Begin::<TenantTx>::begin(&*self.store, scope).await.unwrap()
+    }
+
+    async fn line(&self, scope: &OrgScope) -> Box<dyn LineTx> {
+        Begin::<dyn LineTx>::begin(&*self.store, scope).await.unwrap()
+    }
+
+    /// Stores a fresh webhook secret and gives back its text.
+    async fn with_secret(&self, scope: &OrgScope) -> String {
+        let (credential, secrets) = new_webhook_credential(&key_ring(), scope.org()).unwrap();
+        let mut tx = self.tenant(scope).await;
+        tx.put_credential(&credential).await.unwrap();
+        tx.commit().await.unwrap();
+        secrets.current().expose_secret().to_owned()
+    }
+
+    fn secrets(&self) -> WebhookSecretsOf {
+        WebhookSecretsOf::new(self.store.clone(), Arc::new(key_ring()))
+    }
+}
+
+#[tokio::test]
+async fn a_credential_reads_back_as_it_was_written_and_only_at_home() {
+    let world = World::new().await;
+    let (ours, theirs) = (world.organization().await, world.organization().await);
+    let (mut credential, _) = new_webhook_credential(&key_ring(), ours.org()).unwrap();
+    credential.metadata.insert("hint".to_owned(), "last four".into());
+    credential.last_verified = Some("2026-03-01T09:00:00Z".parse().unwrap());
+    let mut tx = world.tenant(&ours).await;
+    tx.put_credential(&credential).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let provider = CredentialProvider::VapiWebhook;
+    assert_eq!(world.tenant(&ours).await.credential(provider).await.unwrap(), Some(credential.clone()));
+    assert_eq!(world.tenant(&theirs).await.credential(provider).await.unwrap(), None);
+    assert_eq!(world.tenant(&ours).await.credential(CredentialProvider::Twilio).await.unwrap(), None);
+
+    let (replacement, _) = new_webhook_credential(&key_ring(), ours.org()).unwrap();
+    let mut tx = world.tenant(&ours).await;
+    tx.put_credential(&replacement).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(world.tenant(&ours).await.credential(provider).await.unwrap(), Some(replacement));
+}
+
+#[tokio::test]
+async fn a_secret_moved_to_another_organizations_row_does_not_open() {
+    let world = World::new().await;
+    let (ours, theirs) = (world.organization().await, world.organization().await);
+    let secret = world.with_secret(&ours).await;
+    let read = world.secrets().run(&ours).await.unwrap().unwrap();
+    assert_eq!(read.current().expose_secret(), secret);
+
+    let mut owner = world.owner().await;
+    sqlx::query(
+        "insert into org_credentials (id, org_id, provider, source, sealed, key_id, status)
+         select id, $2, provider, source, sealed, key_id, status from org_credentials where org_id = $1",
+    )
+    .bind(ours.org().0)
+    .bind(theirs.org().0)
+    .execute(&mut owner)
+    .await
+    .unwrap();
+    assert!(world.secrets().run(&theirs).await.is_err());
+}
+
+#[tokio::test]
+async fn rotating_at_the_same_time_keeps_every_secret_that_was_handed_out() {
+    let world = World::new().await;
+    let scope = world.organization().await;
+    world.with_secret(&scope).await;
+    let clock = Arc::new(ManualClock::at("2026-03-01T09:00:00Z".parse::<Timestamp>().unwrap()));
+    let rotate = Arc::new(RotateWebhookSecret::new(world.store.clone(), Arc::new(key_ring()), clock.clone()));
+    let both = futures_util::future::join(rotate.run(&scope), rotate.run(&scope)).await;
+    assert!(both.0.is_ok() && both.1.is_ok());
+    let secrets = world.secrets().run(&scope).await.unwrap().unwrap();
+    assert_eq!(secrets.accepted_at(clock.now()).count(), 2);
+
+    let mut owner = world.owner().await;
+    let jobs: i64 = sqlx::query_scalar("select count(*) from outbox where org_id = $1 and task = $2")
+        .bind(scope.org().0)
+        .bind(PublishWebhookSecret::TASK)
+        .fetch_one(&mut owner)
+        .await
+        .unwrap();
+    let audited: i64 =
+        sqlx::query_scalar("select count(*) from audit_events where action = 'webhook_secret.rotated'")
+            .fetch_one(&mut owner)
+            .await
+            .unwrap();
+    assert_eq!((jobs, audited), (2, 2));
+}
+
+#[tokio::test]
+async fn fifty_at_once_register_each_tool_once() {
+    let world = World::new().await;
+    let provider = MemoryProvider::default();
+    let register = RegisterTools::new(world.store.clone(), Arc::new(provider.clone()));
+    let tasks: Vec<_> = (0..50)
+        .map(|_| {
+            let register = register.clone();
+            tokio::spawn(async move {
+                loop {
+                    match register.run().await {
+                        Ok(tools) => return tools,
+                        Err(RegisterError::Busy) => tokio::time::sleep(Duration::from_millis(5)).await,
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for task in tasks {
+        all.push(task.await.unwrap());
+    }
+    assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
+    assert_eq!(provider.tool_names().len(), ToolName::ALL.len());
+}
+
+#[tokio::test]
+async fn a_claim_runs_out_and_its_late_holder_cannot_complete_it() {
+    let world = World::new().await;
+    let hash = definitions()[0].hash();
+    let name = definitions()[0].name;
+    let claim = || world.store.claim(name, &hash);
+    let Claim::Yours(dead) = claim().await.unwrap() else { panic!("the first claim") };
+    assert_eq!(claim().await.unwrap(), Claim::Taken);
+
+    let mut owner = world.owner().await;
+    sqlx::query("update vapi_tools set claimed_until = now() - interval '1 second'")
+        .execute(&mut owner)
+        .await
+        .unwrap();
+    let Claim::Yours(ours) = claim().await.unwrap() else { panic!("the claim ran out") };
+    assert!(!world.store.complete(dead, "tool-late").await.unwrap());
+    assert!(world.store.complete(ours, "tool-1").await.unwrap());
+    assert_eq!(claim().await.unwrap(), Claim::Registered("tool-1".to_owned()));
+    world.store.give_up(ours).await.unwrap();
+    world.store.give_up(ClaimToken(uuid::Uuid::nil())).await.unwrap();
+    assert_eq!(claim().await.unwrap(), Claim::Registered("tool-1".to_owned()));
+}
+
+#[tokio::test]
+async fn an_assistant_is_created_once_and_leads_back_to_its_organization() {
+    let world = World::new().await;
+    let (ours, theirs) = (world.organization().await, world.organization().await);
+    let provider = MemoryProvider::default();
+    let register = RegisterTools::new(world.store.clone(), Arc::new(provider.clone()));
+    let tools = register.run().await.unwrap();
+    let ensure = EnsureAssistant::new(
+        world.store.clone(),
+        Arc::new(provider.clone()),
+        "https://x.test/hook".to_owned(),
+    );
+    let run = |kind| ensure.run(&ours, "Glow", kind, "credential-1", &tools);
+
+    provider.fail_next(Fault::AfterTheEffect);
+    assert!(run(AssistantKind::Inbound).await.is_err());
+    let inbound = run(AssistantKind::Inbound).await.unwrap();
+    assert_eq!(run(AssistantKind::Inbound).await.unwrap().provider_id, inbound.provider_id);
+    let outbound = run(AssistantKind::Outbound).await.unwrap();
+    assert_eq!(provider.assistants().len(), 2);
+
+    let owner_of = async |assistant: &str| {
+        let ids = LineIds { assistant: Some(assistant.to_owned()), ..LineIds::default() };
+        world.store.owner(&ids).await.unwrap().map(|owner| owner.org)
+    };
+    assert_eq!(owner_of(&inbound.provider_id).await, Some(ours.org()));
+    assert_eq!(owner_of(&outbound.provider_id).await, Some(ours.org()));
+    assert_eq!(owner_of("nobody's").await, None);
+
+    let setting = async |scope: &OrgScope| {
+        let mut tx = Begin::<dyn CallSettingTx>::begin(&*world.store, scope).await.unwrap();
+        tx.call_setting().await.unwrap().unwrap()
+    };
+    let known = setting(&ours).await;
+    assert_eq!(known.inbound_assistant, Some(inbound.provider_id));
+    assert_eq!((known.zone.name(), known.alert_phone), ("America/New_York", E164::new("+15005550001").ok()));
+    assert_eq!(setting(&theirs).await.inbound_assistant, None);
+}
+
+#[tokio::test]
+async fn a_line_is_set_up_once_and_its_number_leads_back() {
+    let world = World::new().await;
+    let scope = world.organization().await;
+    world.with_secret(&scope).await;
+    let (provider, assistants) = (MemoryLineProvider::default(), ReadyAssistants::default());
+    let secret = OneSecret::new("secret");
+    let set_up = SetUpLine::new(
+        world.store.clone(),
+        Arc::new(provider.clone()),
+        Arc::new(assistants.clone()),
+        Arc::new(secret),
+    );
+    let line = set_up.run(&scope).await.unwrap();
+    assert_eq!(set_up.run(&scope).await.unwrap(), line);
+    assert_eq!(provider.held(), ["credential", "number"]);
+    assert_eq!(assistants.prepared()[..2], [LineKind::Inbound, LineKind::Outbound]);
+    assert_eq!(world.line(&scope).await.numbers().await.unwrap(), std::slice::from_ref(&line.number));
+
+    let by_number = LineIds { number: Some(line.number.number), ..LineIds::default() };
+    let by_id = LineIds {
+        assistant: Some("an assistant we never heard of".to_owned()),
+        number_id: Some(line.number.provider_id),
+        number: None,
+    };
+    for ids in [by_number, by_id] {
+        let owner = world.store.owner(&ids).await.unwrap().unwrap();
+        assert_eq!((owner.org, owner.suspended, owner.allows_shared_secret), (scope.org(), false, true));
+    }
+}
+
+#[tokio::test]
+async fn a_number_is_never_taken_from_another_organization() {
+    let world = World::new().await;
+    let (ours, theirs) = (world.organization().await, world.organization().await);
+    let number = RoutedNumber { number: E164::new("+15005550006").unwrap(), provider_id: "n1".to_owned() };
+    let mut tx = world.line(&theirs).await;
+    tx.put_number(&number).await.unwrap();
+    tx.commit().await.unwrap();
+
+    assert!(world.line(&ours).await.put_number(&number).await.is_err());
+    let other_id = RoutedNumber { provider_id: "n2".to_owned(), ..number.clone() };
+    assert!(world.line(&ours).await.put_number(&other_id).await.is_err());
+    assert_eq!(world.line(&theirs).await.numbers().await.unwrap(), std::slice::from_ref(&number));
+
+    let mut tx = world.line(&theirs).await;
+    tx.put_number(&other_id).await.unwrap();
+    tx.put_number(&other_id).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(world.line(&theirs).await.numbers().await.unwrap(), [other_id]);
+}
+
+#[tokio::test]
+async fn a_signing_credential_needs_a_secret_to_belong_to() {
+    let world = World::new().await;
+    let scope = world.organization().await;
+    assert!(world.line(&scope).await.put_signing_credential("c1").await.is_err());
+    world.with_secret(&scope).await;
+    let mut tx = world.line(&scope).await;
+    assert_eq!(tx.signing_credential().await.unwrap(), None);
+    tx.put_signing_credential("c1").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(world.line(&scope).await.signing_credential().await.unwrap().as_deref(), Some("c1"));
+    assert!(world.secrets().run(&scope).await.unwrap().is_some(), "the ciphertext was not touched");
+}

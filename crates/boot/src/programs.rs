@@ -1,0 +1,190 @@
+//! Which program needs which sections. Every section is read before anything is refused, so that one message holds
+//! all there is to put right.
+
+use secrecy::SecretString;
+
+use crate::{
+    reader::{ConfigurationError, Reader},
+    sections::{
+        Auth, Backend, Database, Encryption, Http, Logging, Shutdown, Vapi, Work, read_allow_test_clock,
+    },
+};
+
+/// What the API server runs with.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// Where rows are kept.
+    pub database: Database,
+    /// Where it listens.
+    pub http: Http,
+    /// Whose tokens it believes.
+    pub auth: Auth,
+    /// What seals stored secrets.
+    pub encryption: Encryption,
+    /// The platform's account at Vapi.
+    pub vapi: Vapi,
+    /// Our public address.
+    pub backend: Backend,
+    /// How it ends.
+    pub shutdown: Shutdown,
+    /// What it logs.
+    pub logging: Logging,
+}
+
+/// What the worker runs with.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// Where rows are kept.
+    pub database: Database,
+    /// What it does and where it shows it.
+    pub work: Work,
+    /// What seals stored secrets.
+    pub encryption: Encryption,
+    /// The platform's account at Vapi.
+    pub vapi: Vapi,
+    /// Our public address.
+    pub backend: Backend,
+    /// How it ends.
+    pub shutdown: Shutdown,
+    /// What it logs.
+    pub logging: Logging,
+}
+
+/// What `voxctl db migrate` needs.
+#[derive(Debug, Clone)]
+pub struct MigrationSettings {
+    /// The database as the owner of its tables.
+    pub owner_url: SecretString,
+    /// What it logs.
+    pub logging: Logging,
+}
+
+/// What `voxctl token` needs.
+#[derive(Debug, Clone)]
+pub struct TokenSettings {
+    /// Signs our tokens.
+    pub secret: SecretString,
+}
+
+/// What the rest of `voxctl` needs.
+#[derive(Debug, Clone)]
+pub struct OperatorSettings {
+    /// Where rows are kept.
+    pub database: Database,
+    /// Whether a job may be run as if it were another time.
+    pub allow_test_clock: bool,
+    /// What it logs.
+    pub logging: Logging,
+}
+
+/// What the commands of `voxctl` need that touch stored secrets.
+#[derive(Debug, Clone)]
+pub struct VaultSettings {
+    /// Where rows are kept.
+    pub database: Database,
+    /// What seals stored secrets.
+    pub encryption: Encryption,
+}
+
+impl ServerSettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`] with every problem at once.
+    pub fn read(mut reader: Reader) -> Result<Self, ConfigurationError> {
+        let (database, http) = (Database::read(&mut reader), Http::read(&mut reader));
+        let (auth, encryption) = (Auth::read(&mut reader), Encryption::read(&mut reader));
+        let (vapi, backend) = (Vapi::read(&mut reader), Backend::read(&mut reader));
+        let (shutdown, logging) = (Shutdown::read(&mut reader), Logging::read(&mut reader));
+        let whole = || {
+            Some(Self {
+                database: database?,
+                http: http?,
+                auth: auth?,
+                encryption: encryption?,
+                vapi: vapi?,
+                backend: backend?,
+                shutdown: shutdown?,
+                logging: logging?,
+            })
+        };
+        let settings = whole();
+        reader.finish(settings)
+    }
+}
+
+impl WorkerSettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`] with every problem at once.
+    pub fn read(mut reader: Reader) -> Result<Self, ConfigurationError> {
+        let (database, work) = (Database::read(&mut reader), Work::read(&mut reader));
+        let encryption = Encryption::read(&mut reader);
+        let (vapi, backend) = (Vapi::read(&mut reader), Backend::read(&mut reader));
+        let (shutdown, logging) = (Shutdown::read(&mut reader), Logging::read(&mut reader));
+        let whole = || {
+            Some(Self {
+                database: database?,
+                work: work?,
+                encryption: encryption?,
+                vapi: vapi?,
+                backend: backend?,
+                shutdown: shutdown?,
+                logging: logging?,
+            })
+        };
+        let settings = whole();
+        reader.finish(settings)
+    }
+}
+
+impl MigrationSettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`] with every problem at once.
+    pub fn read(mut reader: Reader) -> Result<Self, ConfigurationError> {
+        let (owner_url, logging) = (Database::read_owner(&mut reader), Logging::read(&mut reader));
+        let settings = owner_url.zip(logging).map(|(owner_url, logging)| Self { owner_url, logging });
+        reader.finish(settings)
+    }
+}
+
+impl TokenSettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`] with every problem at once.
+    pub fn read(mut reader: Reader) -> Result<Self, ConfigurationError> {
+        let settings = Auth::read_secret(&mut reader).map(|secret| Self { secret });
+        reader.finish(settings)
+    }
+}
+
+impl OperatorSettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`] with every problem at once.
+    pub fn read(mut reader: Reader) -> Result<Self, ConfigurationError> {
+        let (database, logging) = (Database::read(&mut reader), Logging::read(&mut reader));
+        let allow_test_clock = read_allow_test_clock(&mut reader);
+        let whole =
+            || Some(Self { database: database?, allow_test_clock: allow_test_clock?, logging: logging? });
+        let settings = whole();
+        reader.finish(settings)
+    }
+}
+
+impl VaultSettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`] with every problem at once.
+    pub fn read(mut reader: Reader) -> Result<Self, ConfigurationError> {
+        let (database, encryption) = (Database::read(&mut reader), Encryption::read(&mut reader));
+        let settings = database.zip(encryption).map(|(database, encryption)| Self { database, encryption });
+        reader.finish(settings)
+    }
+}

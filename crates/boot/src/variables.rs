@@ -1,0 +1,217 @@
+//! Every setting there is: its name, its default, what it means and which program cannot start without it.
+//!
+//! `--help` of the programs and `docs/configuration.md` are made from this table, and a configuration file may hold
+//! nothing that is not in it.
+
+use std::fmt::Write as _;
+
+/// A program that reads settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// `voxanne-server`
+    Server,
+    /// `voxanne-worker`
+    Worker,
+    /// `voxctl`; each of its commands needs only what it works with.
+    Voxctl,
+}
+
+impl Program {
+    /// The program's file name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Server => "voxanne-server",
+            Self::Worker => "voxanne-worker",
+            Self::Voxctl => "voxctl",
+        }
+    }
+}
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// Its name in the environment; in a configuration file the same in lower case.
+    pub name: &'static str,
+    /// What holds when it is not set.
+    pub default: Option<&'static str>,
+    /// What it is for, as one sentence without a full stop.
+    pub meaning: &'static str,
+    /// The programs that look at it.
+    pub read_by: &'static [Program],
+    /// The programs that do not start without it.
+    pub required_by: &'static [Program],
+}
+
+const ALL: &[Program] = &[Program::Server, Program::Worker, Program::Voxctl];
+const RUNNING: &[Program] = &[Program::Server, Program::Worker];
+
+const fn required(name: &'static str, meaning: &'static str, read_by: &'static [Program]) -> Variable {
+    Variable { name, default: None, meaning, read_by, required_by: RUNNING }
+}
+
+const fn optional(name: &'static str, meaning: &'static str, read_by: &'static [Program]) -> Variable {
+    Variable { name, default: None, meaning, read_by, required_by: &[] }
+}
+
+const fn defaulted(
+    name: &'static str,
+    default: &'static str,
+    meaning: &'static str,
+    read_by: &'static [Program],
+) -> Variable {
+    Variable { name, default: Some(default), meaning, read_by, required_by: &[] }
+}
+
+/// The table.
+pub const VARIABLES: &[Variable] = &[
+    optional(
+        "VOXANNE_CONFIG",
+        "A TOML file with any of the settings below, in lower case; the environment wins",
+        ALL,
+    ),
+    required("DATABASE_URL", "PostgreSQL 16 or later; a login that cannot bypass row level security", ALL),
+    Variable {
+        name: "DATABASE_MIGRATION_URL",
+        default: Some("DATABASE_URL"),
+        meaning: "The same database as the owner of its tables, for `voxctl db migrate`",
+        read_by: &[Program::Voxctl],
+        required_by: &[],
+    },
+    defaulted(
+        "DATABASE_CONNECTIONS",
+        "16",
+        "Most connections of one process; eight for each of the database's cores",
+        RUNNING,
+    ),
+    defaulted("PORT", "8080", "Where the API listens", &[Program::Server]),
+    defaulted(
+        "METRICS_PORT",
+        "9090",
+        "Where the worker answers /health, /ready and /metrics",
+        &[Program::Worker],
+    ),
+    required("BACKEND_URL", "Our public base, used in tool and webhook URLs", ALL),
+    optional("SERVER_URL", "Another name for BACKEND_URL, which wins", ALL),
+    optional(
+        "DASHBOARD_ORIGINS",
+        "Origins whose pages may call the API, separated by commas",
+        &[Program::Server],
+    ),
+    Variable {
+        name: "JWT_SECRET",
+        default: None,
+        meaning: "Signs our access tokens (HS256), at least 32 bytes; not needed with AUTH_JWKS_URL",
+        read_by: &[Program::Server, Program::Voxctl],
+        required_by: &[Program::Server],
+    },
+    optional("AUTH_JWKS_URL", "Keys of an external token issuer", &[Program::Server]),
+    defaulted(
+        "AUTH_ISSUER",
+        "AUTH_JWKS_URL without /.well-known/jwks.json",
+        "What external tokens say in `iss`",
+        &[Program::Server],
+    ),
+    defaulted("AUTH_AUDIENCE", "authenticated", "What external tokens say in `aud`", &[Program::Server]),
+    required("ENCRYPTION_KEY", "32 bytes in base64 that seal stored secrets; or ENCRYPTION_KEYS", ALL),
+    optional(
+        "ENCRYPTION_KEYS",
+        "`id:base64,id:base64`: the first encrypts, all decrypt; for changing keys",
+        ALL,
+    ),
+    optional("BACKEND_API_KEY", "What machine callers send as X-Api-Key", &[Program::Server]),
+    required("VAPI_PRIVATE_KEY", "The platform's key at Vapi", ALL),
+    optional(
+        "VAPI_PUBLIC_KEY",
+        "The platform's public key at Vapi, for calls from a browser",
+        &[Program::Server],
+    ),
+    defaulted("VAPI_BASE_URL", "https://api.vapi.ai", "Where Vapi is", ALL),
+    optional("RECORDING_HOSTS", "Further hosts that recordings may come from, separated by commas", RUNNING),
+    defaulted(
+        "VOXANNE_ALLOW_TEST_CLOCK",
+        "false",
+        "Lets `voxctl jobs run NAME --now TIME` pretend a time",
+        &[Program::Worker, Program::Voxctl],
+    ),
+    defaulted("WORKER_CONCURRENCY", "8", "Jobs that one worker runs at a time", &[Program::Worker]),
+    defaulted(
+        "SHUTDOWN_DRAIN_SECONDS",
+        "0",
+        "How long /ready says no before we stop accepting; a balancer's interval",
+        RUNNING,
+    ),
+    defaulted("LOG_FORMAT", "json", "`json` or `pretty`", ALL),
+    defaulted(
+        "RUST_LOG",
+        crate::logging::DEFAULT_FILTER,
+        "What is logged, in the syntax of tracing's EnvFilter",
+        ALL,
+    ),
+    optional(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "Where traces are sent (OTLP over HTTP); without it none are made",
+        RUNNING,
+    ),
+];
+
+/// The settings of one program, for the end of its `--help`.
+pub fn help(program: Program) -> String {
+    let mut text = String::from("Environment:\n");
+    for variable in VARIABLES.iter().filter(|variable| variable.read_by.contains(&program)) {
+        let note = match variable.default {
+            Some(default) => format!(" [default: {default}]"),
+            None if variable.required_by.contains(&program) => " [required]".to_owned(),
+            None => String::new(),
+        };
+        let _ = writeln!(text, "  {}{note}\n          {}", variable.name, variable.meaning);
+    }
+    text
+}
+
+/// The whole table for `docs/configuration.md`.
+pub fn markdown() -> String {
+    let mut text = String::from("| Name | Default | Meaning | Read by |\n|---|---|---|---|\n");
+    for variable in VARIABLES {
+        let programs: Vec<String> = variable
+            .read_by
+            .iter()
+            .map(|program| {
+                let mark = if variable.required_by.contains(program) { " (required)" } else { "" };
+                format!("{}{mark}", program.name())
+            })
+            .collect();
+        let default = variable.default.map(|default| format!("`{default}`")).unwrap_or_default();
+        let meaning = variable.meaning;
+        let _ = writeln!(text, "| `{}` | {default} | {meaning} | {} |", variable.name, programs.join(", "));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_is_listed_twice() {
+        let mut names: Vec<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn help_lists_what_a_program_reads_and_marks_what_it_needs() {
+        let help = help(Program::Worker);
+        assert!(help.contains("DATABASE_URL [required]"));
+        assert!(help.contains("METRICS_PORT [default: 9090]"));
+        assert!(!help.contains("DASHBOARD_ORIGINS"));
+    }
+
+    #[test]
+    fn the_documentation_holds_this_table() {
+        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+        let text = std::fs::read_to_string(document).unwrap();
+        assert!(text.contains(&markdown()), "docs/configuration.md must hold this table:\n\n{}", markdown());
+    }
+}

@@ -1,0 +1,240 @@
+//! The programs together.
+
+use std::{future::Future, net::TcpListener, time::Duration};
+
+use anyhow::{Context, bail};
+use reqwest::Client;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use voxanne_testkit::TestDb;
+
+use crate::{Clinic, Program};
+
+const PASSWORD: &str = "correct horse battery staple";
+
+/// Everything running on one throw-away database.
+pub struct Stack {
+    /// The database.
+    pub db: TestDb,
+    /// An HTTP client.
+    pub http: Client,
+    /// The API, once or several times.
+    pub servers: Vec<Server>,
+    /// The worker, unless it was stopped.
+    pub worker: Option<Program>,
+    /// The providers' stand-in.
+    pub sandbox: Program,
+    /// Where the sandbox is.
+    pub sandbox_url: String,
+    folder: TempDir,
+    metrics_port: u16,
+    secrets: [(&'static str, String); 3],
+}
+
+/// One process of the API.
+#[derive(Debug)]
+pub struct Server {
+    /// The process.
+    pub program: Program,
+    /// Its base URL.
+    pub url: String,
+    port: u16,
+}
+
+/// Waits until `probe` gives something, for as long as a slow machine may need.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, probe: impl Fn() -> F) -> T {
+    let waiting = async {
+        loop {
+            if let Some(found) = probe().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap_or_else(|_| panic!("{what} did not happen"))
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+impl Stack {
+    /// Starts a sandbox, `servers` servers and a worker, and waits until all are ready.
+    pub async fn start(servers: usize) -> anyhow::Result<Self> {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let db = TestDb::new().await;
+        let folder = TempDir::new()?;
+        let http = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(60))
+            .pool_max_idle_per_host(64)
+            .build()?;
+        let sandbox_port = free_port()?;
+        let sandbox_url = format!("http://127.0.0.1:{sandbox_port}");
+        let arguments = ["--port".to_owned(), sandbox_port.to_string()];
+        let sandbox = Program::start("voxanne-sandbox", &arguments, &[], folder.path())?;
+        let secrets = [
+            ("JWT_SECRET", "a test's secret of thirty-two bytes and more".to_owned()),
+            ("ENCRYPTION_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned()),
+            ("VAPI_PRIVATE_KEY", "sandbox-private-key".to_owned()),
+        ];
+        let metrics_port = free_port()?;
+        let (servers_wanted, servers) = (servers, Vec::new());
+        let worker = None;
+        let mut stack = Self { db, http, servers, worker, sandbox, sandbox_url, folder, metrics_port, secrets };
+        for _ in 0..servers_wanted {
+            let port = free_port()?;
+            let program = stack.server_on(port)?;
+            stack.servers.push(Server { program, url: format!("http://127.0.0.1:{port}"), port });
+        }
+        stack.start_worker()?;
+        for index in 0..servers_wanted {
+            stack.ready(index).await?;
+        }
+        Ok(stack)
+    }
+
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        let mut environment = vec![
+            ("DATABASE_URL", self.db.app_url()),
+            ("BACKEND_URL", self.servers.first().map_or_else(String::new, |server| server.url.clone())),
+            ("VAPI_BASE_URL", format!("{}/vapi", self.sandbox_url)),
+            ("RUST_LOG", "info,sqlx=warn".to_owned()),
+        ];
+        environment.extend(self.secrets.clone());
+        environment
+    }
+
+    fn server_on(&self, port: u16) -> anyhow::Result<Program> {
+        let mut environment = self.environment();
+        environment.push(("PORT", port.to_string()));
+        if self.servers.is_empty() {
+            environment.retain(|(name, _)| *name != "BACKEND_URL");
+            environment.push(("BACKEND_URL", format!("http://127.0.0.1:{port}")));
+        }
+        Program::start("voxanne-server", &[], &environment, self.folder.path())
+    }
+
+    /// Starts the worker, again if it was killed.
+    pub fn start_worker(&mut self) -> anyhow::Result<()> {
+        let mut environment = self.environment();
+        environment.push(("METRICS_PORT", self.metrics_port.to_string()));
+        self.worker = Some(Program::start("voxanne-worker", &[], &environment, self.folder.path())?);
+        Ok(())
+    }
+
+    /// Kills the worker with SIGKILL.
+    pub async fn kill_worker(&mut self) {
+        if let Some(mut worker) = self.worker.take() {
+            worker.kill().await;
+        }
+    }
+
+    /// Kills a server with SIGKILL and starts it again on the same port.
+    pub async fn crash_server(&mut self, index: usize) -> anyhow::Result<()> {
+        self.servers[index].program.kill().await;
+        let port = self.servers[index].port;
+        self.servers[index].program = self.server_on(port)?;
+        self.ready(index).await
+    }
+
+    /// Waits until a server says that it is ready.
+    pub async fn ready(&self, index: usize) -> anyhow::Result<()> {
+        let url = format!("{}/ready", self.servers[index].url);
+        let probe = async || {
+            let answer = self.http.get(&url).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        };
+        let waiting = async {
+            while probe().await.is_none() {
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(60), waiting).await.is_err() {
+            bail!("the server did not get ready:\n{}", self.servers[index].program.output());
+        }
+        Ok(())
+    }
+
+    /// The first server's URL with `path`.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.servers[0].url)
+    }
+
+    /// Runs `voxctl` and gives what it printed.
+    pub async fn voxctl(&self, arguments: &[&str], input: &str) -> anyhow::Result<String> {
+        use tokio::io::AsyncWriteExt;
+        let test = std::env::current_exe()?;
+        let path = test.ancestors().nth(2).context("a target directory")?.join("voxctl");
+        let mut environment = self.environment();
+        environment.push(("DATABASE_MIGRATION_URL", self.db.owner_url()));
+        let mut child = tokio::process::Command::new(path)
+            .args(arguments)
+            .env_clear()
+            .envs(environment.iter().map(|(key, value)| (*key, value.as_str())))
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()?;
+        child.stdin.take().context("its input")?.write_all(input.as_bytes()).await?;
+        let output = child.wait_with_output().await?;
+        let (out, err) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+        if !output.status.success() {
+            bail!("voxctl {arguments:?} ended with {}: {out}{err}", output.status);
+        }
+        Ok(out)
+    }
+
+    /// A new operator's access token.
+    pub async fn operator(&self) -> anyhow::Result<String> {
+        let email = format!("operator-{}@voxanne.example", uuid::Uuid::now_v7().simple());
+        let made = self.voxctl(&["admin", "create", "--email", &email, "--password-stdin", "--json"], PASSWORD).await?;
+        let made: Value = serde_json::from_str(made.trim()).context(made)?;
+        let user = made["userId"].as_str().context("userId")?;
+        let token = self.voxctl(&["token", "--user", user, "--role", "platform_admin"], "").await?;
+        Ok(token.trim().to_owned())
+    }
+
+    /// Signs a clinic up; it waits for approval.
+    pub async fn sign_up(&self, name: &str) -> anyhow::Result<Clinic> {
+        let email = format!("owner-{}@clinic.example", uuid::Uuid::now_v7().simple());
+        let body = json!({
+            "email": email, "password": PASSWORD, "organizationName": name, "timezone": "America/New_York",
+            "tokenTransport": "body",
+        });
+        let answer = self.http.post(self.url("/api/auth/signup")).json(&body).send().await?;
+        let status = answer.status();
+        let answer: Value = answer.json().await?;
+        if status.as_u16() != 201 {
+            bail!("signing up answered {status}: {answer}");
+        }
+        Clinic::new(&answer, email)
+    }
+
+    /// A clinic with a working line: signed up, approved, and set up at the provider.
+    pub async fn clinic(&self, name: &str) -> anyhow::Result<Clinic> {
+        let mut clinic = self.sign_up(name).await?;
+        let operator = self.operator().await?;
+        let path = format!("/api/admin/organizations/{}/approve", clinic.org_id);
+        let answer = self.http.post(self.url(&path)).bearer_auth(operator).json(&json!({})).send().await?;
+        if !answer.status().is_success() {
+            bail!("approving answered {}: {}", answer.status(), answer.text().await?);
+        }
+        let state = eventually("the line", || async { self.line(&clinic.org_id).await }).await;
+        (clinic.assistant_id, clinic.number_id, clinic.number, clinic.secret) = state;
+        Ok(clinic)
+    }
+
+    /// The inbound assistant, number and signing secret that the provider's stand-in holds for an organization.
+    async fn line(&self, org_id: &str) -> Option<(String, String, String, String)> {
+        let state = self.http.get(format!("{}/_sandbox/state", self.sandbox_url)).send().await.ok()?;
+        crate::vapi::line_of(&state.json().await.ok()?, org_id)
+    }
+
+    /// Rows of a query, as the owner of the database sees them: for looking behind the curtain.
+    pub async fn rows(&self, query: &'static str) -> i64 {
+        use sqlx::{Connection, PgConnection};
+        let mut owner = PgConnection::connect(&self.db.owner_url()).await.expect("the database");
+        sqlx::query_scalar(query).fetch_one(&mut owner).await.expect("the query")
+    }
+}

@@ -1,0 +1,150 @@
+//! Everything that runs, in the order it starts, and stopped in the reverse.
+
+use std::path::{Path, PathBuf};
+
+use super::{api::Api, database::Database, keep::Home, program::Program, secrets::Secrets};
+use crate::{ports, say::Step};
+
+/// The running product.
+pub(crate) struct Stack {
+    // Fields are dropped in this order: first who takes requests, last what they need.
+    server: Program,
+    worker: Program,
+    sandbox: Program,
+    database: Database,
+    addresses: Addresses,
+    /// What it runs with.
+    pub(crate) secrets: Secrets,
+    /// Where its programs are.
+    pub(crate) programs: PathBuf,
+    /// Where its data is.
+    pub(crate) home: Home,
+}
+
+/// Where each part answers.
+struct Addresses {
+    port: u16,
+    worker_port: u16,
+    sandbox_port: u16,
+}
+
+impl Addresses {
+    fn choose(port: u16) -> anyhow::Result<Self> {
+        Ok(Self { port: ports::claim(port)?, worker_port: ports::free()?, sandbox_port: ports::free()? })
+    }
+}
+
+fn local(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+impl Stack {
+    /// Starts everything and waits until it is ready.
+    ///
+    /// # Errors
+    /// When a port is in use, or a part does not become ready; what has started is stopped again.
+    pub(crate) async fn start(home: Home, programs: &Path, port: u16) -> anyhow::Result<Self> {
+        let addresses = Addresses::choose(port)?;
+        let secrets = Secrets::of(&home)?;
+        let database = Database::start(&home, programs).await?;
+        let environment = environment(&addresses, &secrets, &database);
+        let start =
+            |name, arguments: &[String]| Program::start(&home, programs, name, arguments, &environment);
+        let http = Api::client()?;
+
+        let mut sandbox =
+            start("voxanne-sandbox", &["--port".to_owned(), addresses.sandbox_port.to_string()])?;
+        sandbox.ready(&http, &format!("{}/_sandbox/state", local(addresses.sandbox_port))).await?;
+        let mut server = start("voxanne-server", &[])?;
+        let mut worker = start("voxanne-worker", &[])?;
+        server.ready(&http, &format!("{}/ready", local(addresses.port))).await?;
+        worker.ready(&http, &format!("{}/ready", local(addresses.worker_port))).await?;
+        Ok(Self {
+            server,
+            worker,
+            sandbox,
+            database,
+            addresses,
+            secrets,
+            programs: programs.to_owned(),
+            home,
+        })
+    }
+
+    /// The API, as somebody without a token sees it.
+    pub(crate) fn api(&self) -> anyhow::Result<Api> {
+        Api::new(local(self.addresses.port))
+    }
+
+    /// The worker's own page.
+    pub(crate) fn worker(&self) -> anyhow::Result<Api> {
+        Api::new(local(self.addresses.worker_port))
+    }
+
+    /// The sandbox.
+    pub(crate) fn sandbox(&self) -> anyhow::Result<Api> {
+        Api::new(local(self.addresses.sandbox_port))
+    }
+
+    /// How the programs connect to the database.
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database.url
+    }
+
+    /// What to open.
+    pub(crate) fn addresses(&self) -> Vec<(&'static str, String)> {
+        let server = local(self.addresses.port);
+        vec![
+            ("API", server.clone()),
+            ("docs", format!("{server}/docs")),
+            ("sandbox", format!("{}/_sandbox/state", local(self.addresses.sandbox_port))),
+            ("metrics", format!("{server}/metrics and {}/metrics", local(self.addresses.worker_port))),
+            ("database", self.database.shown()),
+            ("logs", self.home.path().join("logs").display().to_string()),
+        ]
+    }
+
+    /// Fails when a part has stopped by itself.
+    pub(crate) fn check(&mut self) -> anyhow::Result<()> {
+        self.server.check()?;
+        self.worker.check()?;
+        self.sandbox.check()
+    }
+
+    /// What the programs wrote last, for the message of a failure.
+    pub(crate) fn ends_of_logs(&self) -> String {
+        [&self.server, &self.worker, &self.sandbox].map(Program::end_of_log).concat()
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let step = Step::begin("stopping");
+        // At the same time; the fields' own drops then only wait.
+        self.server.ask_to_stop();
+        self.worker.ask_to_stop();
+        self.server.wait();
+        self.worker.wait();
+        self.sandbox.ask_to_stop();
+        self.sandbox.wait();
+        if let Some(cluster) = self.database.cluster.take() {
+            drop(cluster);
+        }
+        step.done("");
+    }
+}
+
+/// What the programs are configured with: the only difference to production is where the provider is.
+fn environment(addresses: &Addresses, secrets: &Secrets, database: &Database) -> Vec<(&'static str, String)> {
+    vec![
+        ("DATABASE_URL", database.url.clone()),
+        ("BACKEND_URL", local(addresses.port)),
+        ("PORT", addresses.port.to_string()),
+        ("METRICS_PORT", addresses.worker_port.to_string()),
+        ("JWT_SECRET", secrets.jwt_secret.clone()),
+        ("ENCRYPTION_KEY", secrets.encryption_key.clone()),
+        ("BACKEND_API_KEY", secrets.backend_api_key.clone()),
+        ("VAPI_PRIVATE_KEY", secrets.vapi_private_key.clone()),
+        ("VAPI_BASE_URL", format!("{}/vapi", local(addresses.sandbox_port))),
+    ]
+}
