@@ -28,8 +28,21 @@ pub(crate) fn has(name: &str) -> bool {
 /// # Errors
 /// With everything the compiler said, when it refuses.
 pub(crate) fn build(packages: &[&str]) -> anyhow::Result<PathBuf> {
+    build_with(command(&["build"]), packages)?;
+    Ok(workspace::target().join("debug"))
+}
+
+/// The same, optimised as for production.
+///
+/// # Errors
+/// With everything the compiler said, when it refuses.
+pub(crate) fn build_optimised(packages: &[&str]) -> anyhow::Result<PathBuf> {
+    build_with(command(&["build", "--release"]), packages)?;
+    Ok(workspace::target().join("release"))
+}
+
+fn build_with(mut build: Command, packages: &[&str]) -> anyhow::Result<()> {
     let step = Step::begin("building the programs");
-    let mut build = command(&["build"]);
     for package in packages {
         build.args(["--package", package]);
     }
@@ -52,5 +65,5 @@ pub(crate) fn build(packages: &[&str]) -> anyhow::Result<PathBuf> {
         bail!("the programs do not build:\n{}", said.join("\n"));
     }
     step.done("");
-    Ok(workspace::target().join("debug"))
+    Ok(())
 }

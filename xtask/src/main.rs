@@ -2,6 +2,7 @@
 //!
 //! Both start what they need, PostgreSQL included, and stop it again.
 
+mod bench;
 mod cargo;
 mod ports;
 mod say;
@@ -28,6 +29,8 @@ enum Command {
     Up(up::Arguments),
     /// Run what CI runs: format, lints, documentation, licences, unit, integration and end-to-end tests.
     Test(test::Arguments),
+    /// Measure the hot paths against the same SQL without us.
+    Bench(bench::Arguments),
     /// Check the house's habits.
     Tidy,
     /// Write docs/openapi.json from the code, or check that it has not drifted.
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Up(arguments) => up::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::Openapi(arguments) => test::openapi::run(&arguments),
     };

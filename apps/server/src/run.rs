@@ -5,7 +5,6 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context;
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
     http::{HeaderName, HeaderValue, Method, header},
     middleware::from_fn_with_state,
     serve::ListenerExt,
@@ -18,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     app::App,
-    http::{self, document, idempotency, json::BODY_LIMIT, layers},
+    http::{self, document, idempotency, layers},
     webhooks,
 };
 
@@ -46,7 +45,6 @@ pub fn service(app: &App) -> anyhow::Result<Router> {
     Ok(router
         .merge(document::routes(document))
         .layer(from_fn_with_state(app.clone(), idempotency::replay))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CompressionLayer::new())
         .layer(cors(&app.base.settings.http.dashboard_origins)?)
         .layer(from_fn_with_state(bounds, layers::surround))

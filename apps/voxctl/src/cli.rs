@@ -144,6 +144,8 @@ pub(crate) enum Jobs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum JobName {
+    /// Asks the provider for call reports that never came.
+    HealCalls,
     /// Forgets what was only kept for a while.
     Retention,
 }

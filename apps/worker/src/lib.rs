@@ -4,6 +4,7 @@
 //! what they need inside a scoped transaction. Killing a worker loses nothing; another one (or the same, restarted)
 //! takes its jobs over within half a minute.
 
+pub mod appraiser;
 pub mod jobs;
 pub mod observe;
 pub mod relay;

@@ -7,6 +7,7 @@ use graphile_worker::{
     Cron, CrontabFill, Worker, WorkerOptions, local_queue::LocalQueueConfig, recovery::WorkerRecoveryConfig,
 };
 use tokio_util::sync::CancellationToken;
+use voxanne_calls::HealCalls;
 use voxanne_postgres::{queue::Queue, retention::Retention};
 
 use crate::{
@@ -74,13 +75,18 @@ async fn assemble(
 
 /// Everything that runs by the clock, in UTC.
 fn schedules(options: WorkerOptions) -> anyhow::Result<WorkerOptions> {
-    Ok(options.with_cron(
-        Cron::daily_at::<ForPlatform<Retention>>(3, 30)
-            .context("03:30 is a time of day")?
-            .id("retention")
-            .fill(CrontabFill::hours(20))
-            .job_key("retention")
-            .payload(ForPlatform::new(Retention::default()))
-            .context("a job's payload is JSON")?,
-    ))
+    let retention = Cron::daily_at::<ForPlatform<Retention>>(3, 30)
+        .context("03:30 is a time of day")?
+        .id("retention")
+        .fill(CrontabFill::hours(20))
+        .job_key("retention")
+        .payload(ForPlatform::new(Retention::default()))
+        .context("a job's payload is JSON")?;
+    let heal_calls = Cron::every_n_minutes::<ForPlatform<HealCalls>>(5)
+        .context("an hour has fives of minutes")?
+        .id("heal-calls")
+        .job_key("heal-calls")
+        .payload(ForPlatform::new(HealCalls::default()))
+        .context("a job's payload is JSON")?;
+    Ok(options.with_cron(retention).with_cron(heal_calls))
 }

@@ -14,7 +14,7 @@ use voxanne_kernel::ids::OrgId;
 
 use crate::{
     token,
-    world::{self, CONTACTS, Clinic, HORIZON, Kind, RESOURCES, SERVICE, World, ZONE, id},
+    world::{CONTACTS, Clinic, HORIZON, Kind, RESOURCES, SERVICE, World, ZONE, id},
 };
 
 /// The database's name, and the login that the programs use.
@@ -70,11 +70,17 @@ impl Database {
         Ok(sqlx::query_scalar("show server_version").fetch_one(&mut self.owner().await?).await?)
     }
 
-    /// A `pgbench` that belongs to the server, with the arguments that connect it as the programs' login.
-    pub(crate) fn pgbench(&self) -> Command {
-        let mut pgbench = Command::new(self.cluster.binaries().program("pgbench"));
+    /// A `pgbench` that belongs to the server, if it has one, with the arguments that connect it as the programs' login.
+    pub(crate) fn pgbench(&self) -> Option<Command> {
+        let program = self.cluster.binaries().program("pgbench");
+        let runs =
+            Command::new(&program).arg("--version").output().is_ok_and(|output| output.status.success());
+        if !runs {
+            return None;
+        }
+        let mut pgbench = Command::new(program);
         pgbench.arg("--host").arg(self.cluster.socket_directory()).args(["--username", NAME, NAME]);
-        pgbench
+        Some(pgbench)
     }
 
     /// A connection as the programs have them.
@@ -93,7 +99,9 @@ impl Database {
 
     /// How many appointments there are.
     pub(crate) async fn appointments(&self) -> anyhow::Result<i64> {
-        Ok(sqlx::query_scalar("select count(*) from appointments").fetch_one(&mut self.owner().await?).await?)
+        Ok(sqlx::query_scalar("select count(*) from appointments")
+            .fetch_one(&mut self.owner().await?)
+            .await?)
     }
 
     /// Fills it; secrets are sealed with `keys`, tokens signed with `jwt_secret`.
@@ -121,7 +129,9 @@ impl Database {
         let versions: Vec<i64> = sqlx::query_scalar("select distinct settings_version from organizations")
             .fetch_all(&mut owner)
             .await?;
-        let [version] = versions[..] else { anyhow::bail!("calendars have different versions: {versions:?}") };
+        let [version] = versions[..] else {
+            anyhow::bail!("calendars have different versions: {versions:?}")
+        };
         World::new(clinics, version)
     }
 }
@@ -133,7 +143,7 @@ async fn clinic(
     keys: &KeyRing,
     jwt_secret: &[u8],
 ) -> anyhow::Result<Clinic> {
-    let org = world::id(Kind::Org, number);
+    let org = id(Kind::Org, number);
     let (credential, secrets) = new_webhook_credential(keys, OrgId(org))?;
     sqlx::query(
         "insert into org_credentials (id, org_id, provider, source, sealed, key_id, status)

@@ -84,7 +84,8 @@ impl Connection {
     async fn until(&mut self, from: usize, what: &[u8]) -> Result<usize> {
         let mut searched = from;
         loop {
-            if let Some(found) = self.input[searched..].windows(what.len()).position(|window| window == what) {
+            if let Some(found) = self.input[searched..].windows(what.len()).position(|window| window == what)
+            {
                 return Ok(searched + found);
             }
             searched = self.input.len().saturating_sub(what.len() - 1).max(from);
@@ -140,7 +141,9 @@ mod tests {
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             stream.set_nodelay(true).unwrap();
-            pieces.iter().for_each(|piece| stream.write_all(piece.as_bytes()).unwrap());
+            for piece in pieces {
+                stream.write_all(piece.as_bytes()).unwrap();
+            }
         });
         let answer = connection.exchange(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
         assert_eq!((answer.status, std::str::from_utf8(answer.body).unwrap()), expected, "{pieces:?}");
@@ -150,7 +153,11 @@ mod tests {
     async fn a_body_is_read_however_it_is_framed_and_cut() {
         check(&["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"], (200, "hello")).await;
         check(&["HTTP/1.1 404 Not Found\r\nconte", "nt-length: 2\r\n\r", "\nn", "o"], (404, "no")).await;
-        let chunked = &["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", "lo\r\n3;x=y\r\n, y", "\r\n0\r\n\r\n"];
+        let chunked = &[
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+            "lo\r\n3;x=y\r\n, y",
+            "\r\n0\r\n\r\n",
+        ];
         check(chunked, (200, "hello, y")).await;
         check(&["HTTP/1.1 204 No Content\r\n\r\n"], (204, "")).await;
     }

@@ -208,7 +208,8 @@ mod tests {
         async fn call(&mut self) -> anyhow::Result<()> {
             self.made += 1;
             tokio::task::yield_now().await;
-            if self.made > self.good { bail!("call {}", self.made) } else { Ok(()) }
+            anyhow::ensure!(self.made <= self.good, "call {}", self.made);
+            Ok(())
         }
     }
 

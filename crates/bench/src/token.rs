@@ -12,7 +12,9 @@ use voxanne_kernel::{Clock, SystemClock};
 /// HMAC-SHA256 over the parts, one after the other.
 pub(crate) fn mac(secret: &[u8], parts: &[&[u8]]) -> anyhow::Result<[u8; 32]> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).context("the secret")?;
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     Ok(mac.finalize().into_bytes().into())
 }
 

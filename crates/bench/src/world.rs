@@ -97,11 +97,6 @@ impl World {
         Ok(Self { clinics, first_monday, zone, version, taken: AtomicU64::new(0) })
     }
 
-    /// The clinics.
-    pub(crate) fn clinics(&self) -> &[Clinic] {
-        &self.clinics
-    }
-
     /// The version of every calendar.
     pub(crate) fn version(&self) -> i64 {
         self.version
@@ -150,7 +145,8 @@ impl World {
 impl Slot<'_> {
     /// Who books: every second time somebody the clinic knows.
     pub(crate) fn phone(&self) -> String {
-        let digits = if self.turn.is_multiple_of(2) { self.turn / 2 % CONTACTS } else { 1_000_000 + self.turn };
+        let digits =
+            if self.turn.is_multiple_of(2) { self.turn / 2 % CONTACTS } else { 1_000_000 + self.turn };
         format!("+1212{digits:07}")
     }
 }

@@ -22,7 +22,7 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{cargo, say, workspace};
+use crate::{cargo, ports, say, workspace};
 use demo::Booking;
 use stack::Stack;
 
@@ -57,8 +57,7 @@ pub(crate) struct Arguments {
 /// # Errors
 /// When something needed is missing, does not start, or stops by itself.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let outcome = runtime.block_on(until_signal(arguments));
+    let outcome = run_to_end(arguments);
     if !arguments.once {
         return outcome.map(|_| ExitCode::SUCCESS);
     }
@@ -75,23 +74,28 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// Works until it is done or the developer has had enough; either way everything has stopped when it returns.
-async fn until_signal(arguments: &Arguments) -> anyhow::Result<Option<Booking>> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::select! {
-        outcome = work(arguments) => outcome.map(Some),
-        _ = interrupt.recv() => Ok(None),
-        _ = terminate.recv() => Ok(None),
-        _ = hangup.recv() => Ok(None),
-    }
+/// `None` when the developer has had enough; everything has stopped when it returns.
+fn run_to_end(arguments: &Arguments) -> anyhow::Result<Option<Booking>> {
+    // Until something runs that must be stopped, signals end us at once: a build takes minutes.
+    let home = prepare(arguments)?;
+    ports::claim(arguments.port)?;
+    let programs = cargo::build(PROGRAMS)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut hangup = signal(SignalKind::hangup())?;
+        tokio::select! {
+            outcome = work(arguments, home, &programs) => outcome.map(Some),
+            _ = interrupt.recv() => Ok(None),
+            _ = terminate.recv() => Ok(None),
+            _ = hangup.recv() => Ok(None),
+        }
+    })
 }
 
-async fn work(arguments: &Arguments) -> anyhow::Result<Booking> {
-    let home = prepare(arguments)?;
-    let programs = tokio::task::spawn_blocking(|| cargo::build(PROGRAMS)).await??;
-    let mut stack = Stack::start(home, &programs, arguments.port).await?;
-
+async fn work(arguments: &Arguments, home: keep::Home, programs: &Path) -> anyhow::Result<Booking> {
+    let mut stack = Stack::start(home, programs, arguments.port).await?;
     let booking = if arguments.no_demo { None } else { Some(demo::run(&mut stack).await?) };
     if arguments.once
         && let Some(booking) = booking

@@ -177,7 +177,7 @@ async fn list(
 /// A new appointment: for a contact, or for whoever has the phone number.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CreateBody {
+struct NewAppointmentBody {
     contact_id: Option<Uuid>,
     /// With `phone_number`, instead of `contact_id`.
     contact_name: Option<String>,
@@ -196,7 +196,7 @@ struct CreateBody {
     notes: Option<String>,
 }
 
-impl CreateBody {
+impl NewAppointmentBody {
     fn into_request(self, via: Via) -> Result<BookingRequest, Problem> {
         let patient = match (self.contact_id, self.contact_name, self.phone_number) {
             (Some(_), Some(_), _) => {
@@ -236,13 +236,13 @@ impl CreateBody {
 }
 
 /// Books an appointment. A taken time answers 409 `slot_taken` with `details.alternatives`.
-#[utoipa::path(post, path = "/api/appointments", tag = "appointments", request_body = CreateBody,
+#[utoipa::path(post, path = "/api/appointments", tag = "appointments", request_body = NewAppointmentBody,
     responses((status = 201, body = AppointmentBody), (status = 404, body = ProblemBody),
               (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 async fn create(
     State(app): State<App>,
     caller: Caller,
-    Body(body): Body<CreateBody>,
+    Body(body): Body<NewAppointmentBody>,
 ) -> Result<(StatusCode, Json<AppointmentBody>), Problem> {
     let request = body.into_request(via(&caller.scope))?;
     let booked = app.scheduling.book.run(&caller.scope, &request).await?;
@@ -266,7 +266,7 @@ async fn one(
 /// What shall be different.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ChangeBody {
+struct AppointmentChangeBody {
     /// RFC 3339 with an offset, or a local time in `timezone`.
     scheduled_at: Option<String>,
     /// The IANA time zone of a local `scheduled_at`; the organization's unless given.
@@ -281,7 +281,7 @@ struct ChangeBody {
     notes: Option<String>,
 }
 
-impl ChangeBody {
+impl AppointmentChangeBody {
     fn into_update(self) -> Result<AppointmentUpdate, Problem> {
         if let Some(notes) = &self.notes {
             at_most("notes", notes, LONGEST_NOTES)?;
@@ -300,14 +300,14 @@ impl ChangeBody {
 
 /// Changes an appointment, as a whole or not at all. Its old time is given up only when the new one is held.
 #[utoipa::path(patch, path = "/api/appointments/{id}", tag = "appointments", params(("id" = Uuid, Path)),
-    request_body = ChangeBody,
+    request_body = AppointmentChangeBody,
     responses((status = 200, body = AppointmentBody), (status = 404, body = ProblemBody),
               (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 async fn change(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id<AppointmentId>,
-    Body(body): Body<ChangeBody>,
+    Body(body): Body<AppointmentChangeBody>,
 ) -> Result<Json<AppointmentBody>, Problem> {
     let changed = app.scheduling.update.run(&caller.scope, id, &body.into_update()?).await?;
     let zone = zone(&app, &caller.scope).await?;
@@ -549,7 +549,7 @@ mod tests {
     use super::*;
 
     fn refused_field(body: Value) -> String {
-        let body: CreateBody = serde_json::from_value(body).unwrap();
+        let body: NewAppointmentBody = serde_json::from_value(body).unwrap();
         let problem = body.into_request(Via::Api).unwrap_err();
         problem.body("r").details.keys().next().unwrap().clone()
     }

@@ -8,7 +8,6 @@ use std::{
 
 use axum::{
     Json,
-    body::Bytes,
     extract::{ConnectInfo, FromRequestParts, State},
     http::{HeaderMap, StatusCode, request::Parts},
 };
@@ -29,7 +28,7 @@ use voxanne_tenancy::{
 use crate::{
     app::App,
     http::{
-        json::{self, Body},
+        json::{Body, MaybeBody},
         organizations::OrganizationSummary,
         problem::{Problem, ProblemBody},
     },
@@ -158,9 +157,9 @@ async fn refresh(
     State(app): State<App>,
     jar: CookieJar,
     headers: HeaderMap,
-    body: Bytes,
+    MaybeBody(body): MaybeBody<RefreshBody>,
 ) -> Result<Answer, Problem> {
-    let (token, transport) = presented(&jar, &headers, &body)?;
+    let (token, transport) = presented(&jar, &headers, body)?;
     let token = token.ok_or_else(not_signed_in)?;
     let signed_in = app.tenancy.refresh.run(&token).await.map_err(refresh_problem)?;
     Ok(answer(&app, StatusCode::OK, jar, signed_in, transport))
@@ -173,9 +172,9 @@ async fn sign_out(
     State(app): State<App>,
     jar: CookieJar,
     headers: HeaderMap,
-    body: Bytes,
+    MaybeBody(body): MaybeBody<RefreshBody>,
 ) -> Result<(StatusCode, CookieJar), Problem> {
-    if let (Some(token), _) = presented(&jar, &headers, &body)? {
+    if let (Some(token), _) = presented(&jar, &headers, body)? {
         app.tenancy.sign_out.run(&token).await?;
     }
     Ok((StatusCode::NO_CONTENT, jar.remove(Cookie::build(COOKIE).path(COOKIE_PATH))))
@@ -231,10 +230,9 @@ impl Checks {
 fn presented(
     jar: &CookieJar,
     headers: &HeaderMap,
-    body: &[u8],
+    body: Option<RefreshBody>,
 ) -> Result<(Option<RefreshToken>, TokenTransport), Problem> {
-    let body: RefreshBody = if body.is_empty() { RefreshBody::default() } else { json::parse(body)? };
-    if let Some(token) = body.refresh_token {
+    if let Some(token) = body.and_then(|body| body.refresh_token) {
         return Ok((RefreshToken::decode(token.expose_secret()), TokenTransport::Body));
     }
     // Browsers do not send the cookie along from another site; this is for the ones that would.

@@ -10,7 +10,6 @@ use voxanne_kernel::{Money, Timestamp};
 /// A call as the list shows it. Only the document is made from it, and a test that holds the writer to it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[cfg_attr(test, derive(serde::Deserialize), serde(deny_unknown_fields))]
-#[cfg_attr(not(test), expect(dead_code, reason = "only the document is made from it"))]
 pub(super) struct CallBody {
     id: Uuid,
     /// The provider's id.

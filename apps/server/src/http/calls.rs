@@ -159,7 +159,7 @@ struct StatsQuery {
 
 /// Sums over calls.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct StatsBody {
+pub(super) struct CallStatsBody {
     /// What all conversations together are worth, in major units of the organization's currency.
     #[schema(value_type = f64)]
     pipeline_value: serde_json::Number,
@@ -173,7 +173,7 @@ pub(super) struct StatsBody {
     avg_duration_seconds: u64,
 }
 
-impl From<CallStats> for StatsBody {
+impl From<CallStats> for CallStatsBody {
     fn from(stats: CallStats) -> Self {
         Self {
             pipeline_value: major(stats.pipeline),
@@ -189,12 +189,12 @@ impl From<CallStats> for StatsBody {
 
 /// Sums over the calls of a period.
 #[utoipa::path(get, path = "/api/calls-dashboard/stats", tag = "calls", params(StatsQuery),
-    responses((status = 200, body = StatsBody)))]
+    responses((status = 200, body = CallStatsBody)))]
 async fn stats(
     State(app): State<App>,
     caller: Caller,
     Query(query): Query<StatsQuery>,
-) -> Result<Json<StatsBody>, Problem> {
+) -> Result<Json<CallStatsBody>, Problem> {
     let period = period(&app, &caller.scope, query.from.as_deref(), query.to.as_deref()).await?;
     Ok(Json(app.calls.log.stats(&caller.scope, &period).await?.into()))
 }
@@ -298,9 +298,8 @@ impl From<CallExtras> for ExtrasBody {
     }
 }
 
-/// One call with everything that is known of it.
+/// One call with everything that is known of it. Only the document is made from it: the writer joins the two.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-#[expect(dead_code, reason = "only the document is made from it; the writer joins the two")]
 struct CallDetailBody {
     #[serde(flatten)]
     call: CallBody,

@@ -115,7 +115,7 @@ async fn list(
 
 /// How many contacts there are, by temperature.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct StatsBody {
+struct ContactStatsBody {
     total_leads: u64,
     /// Score from 70.
     hot_leads: u64,
@@ -136,7 +136,7 @@ struct StatsBody {
     cold: u64,
 }
 
-impl From<ContactStats> for StatsBody {
+impl From<ContactStats> for ContactStatsBody {
     fn from(ContactStats { total, hot, warm, cold }: ContactStats) -> Self {
         Self {
             total_leads: total,
@@ -152,15 +152,15 @@ impl From<ContactStats> for StatsBody {
 }
 
 /// How many contacts there are, by temperature now.
-#[utoipa::path(get, path = "/api/contacts/stats", tag = "contacts", responses((status = 200, body = StatsBody)))]
-async fn stats(State(app): State<App>, caller: Caller) -> Result<Json<StatsBody>, Problem> {
+#[utoipa::path(get, path = "/api/contacts/stats", tag = "contacts", responses((status = 200, body = ContactStatsBody)))]
+async fn stats(State(app): State<App>, caller: Caller) -> Result<Json<ContactStatsBody>, Problem> {
     Ok(Json(app.calls.contacts.stats(&caller.scope).await?.into()))
 }
 
 /// A new contact.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CreateBody {
+struct NewContactBody {
     /// 1 to 200 characters.
     name: String,
     /// E.164, unique within the organization.
@@ -175,7 +175,7 @@ struct CreateBody {
     notes: Option<String>,
 }
 
-impl CreateBody {
+impl NewContactBody {
     fn into_new(self) -> Result<NewContact, Problem> {
         Ok(NewContact {
             name: ContactName::new(&self.name)?,
@@ -192,12 +192,12 @@ impl CreateBody {
 }
 
 /// Adds a contact. A number that another contact has answers 409 `contact_exists`.
-#[utoipa::path(post, path = "/api/contacts", tag = "contacts", request_body = CreateBody,
+#[utoipa::path(post, path = "/api/contacts", tag = "contacts", request_body = NewContactBody,
     responses((status = 201, body = ContactBody), (status = 409, body = ProblemBody)))]
 async fn create(
     State(app): State<App>,
     caller: Caller,
-    Body(body): Body<CreateBody>,
+    Body(body): Body<NewContactBody>,
 ) -> Result<(StatusCode, Json<ContactBody>), Problem> {
     let contact = app.calls.contacts.add(&caller.scope, body.into_new()?).await?;
     Ok((StatusCode::CREATED, Json(ContactBody::of(contact, app.base.clock.now()))))
@@ -218,7 +218,7 @@ async fn one(
 /// What shall be different. What is left out stays; null removes an e-mail address or notes.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ChangeBody {
+struct ContactChangeBody {
     /// 1 to 200 characters.
     name: Option<String>,
     /// E.164, unique within the organization.
@@ -252,6 +252,7 @@ impl<'de> Deserialize<'de> for Given {
 }
 
 impl Given {
+    #[expect(clippy::option_option, reason = "the three cases of a patch, as the domain has them")]
     fn read<T, E>(&self, read: impl Fn(&str) -> Result<T, E>) -> Result<Option<Option<T>>, E> {
         match self {
             Self::Absent => Ok(None),
@@ -261,7 +262,7 @@ impl Given {
     }
 }
 
-impl ChangeBody {
+impl ContactChangeBody {
     fn into_patch(self) -> Result<ContactPatch, Problem> {
         Ok(ContactPatch {
             name: self.name.as_deref().map(ContactName::new).transpose()?,
@@ -276,14 +277,14 @@ impl ChangeBody {
 
 /// Changes a contact, as a whole or not at all.
 #[utoipa::path(patch, path = "/api/contacts/{id}", tag = "contacts", params(("id" = Uuid, Path)),
-    request_body = ChangeBody,
+    request_body = ContactChangeBody,
     responses((status = 200, body = ContactBody), (status = 404, body = ProblemBody),
               (status = 409, body = ProblemBody)))]
 async fn change(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id<ContactId>,
-    Body(body): Body<ChangeBody>,
+    Body(body): Body<ContactChangeBody>,
 ) -> Result<Json<ContactBody>, Problem> {
     let contact = app.calls.contacts.change(&caller.scope, id, body.into_patch()?).await?;
     Ok(Json(ContactBody::of(contact, app.base.clock.now())))
@@ -328,7 +329,7 @@ mod tests {
 
     #[test]
     fn null_removes_and_absence_keeps() {
-        let patch = |body| serde_json::from_value::<ChangeBody>(body).unwrap().into_patch().unwrap();
+        let patch = |body| serde_json::from_value::<ContactChangeBody>(body).unwrap().into_patch().unwrap();
         assert_eq!(patch(json!({})), ContactPatch::default());
         assert_eq!(patch(json!({"email": null})).email, Some(None));
         assert_eq!(patch(json!({"email": "a@b.co"})).email, Some(Some("a@b.co".parse().unwrap())));
@@ -337,7 +338,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let field = |body| {
-            let problem = serde_json::from_value::<CreateBody>(body).unwrap().into_new().unwrap_err();
+            let problem = serde_json::from_value::<NewContactBody>(body).unwrap().into_new().unwrap_err();
             problem.body("r").details.keys().next().unwrap().clone()
         };
         assert_eq!(field(json!({"name": " ", "phone": "+15005550006"})), "name");

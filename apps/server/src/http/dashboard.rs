@@ -13,7 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use voxanne_calls::ActivityEntry;
 
-use super::calls::{ActivityBody, StatsBody};
+use super::calls::{ActivityBody, CallStatsBody};
 use crate::{
     app::App,
     http::{extract::Caller, problem::Problem},
@@ -31,7 +31,7 @@ pub fn routes() -> OpenApiRouter<App> {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct DashboardBody {
     #[serde(flatten)]
-    stats: StatsBody,
+    stats: CallStatsBody,
     /// The ten newest entries.
     recent_activity: Vec<ActivityBody>,
 }

@@ -17,7 +17,7 @@ use voxanne_postgres::idempotency::{Claim, StoredAnswer};
 
 use crate::{
     app::App,
-    http::{extract::Caller, json::BODY_LIMIT, problem::Problem},
+    http::{extract::Caller, json::read_whole, problem::Problem},
 };
 
 /// Longer than any request may take: a key held longer than this belongs to a request that died.
@@ -40,9 +40,7 @@ async fn guarded(app: &App, request: Request, next: Next) -> Result<Response, Pr
         // Nobody to keep an answer for: the route itself decides whether that matters.
         Err(_) => return Ok(next.run(Request::from_parts(parts, body)).await),
     };
-    let body = to_bytes(body, BODY_LIMIT)
-        .await
-        .map_err(|_| Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE))?;
+    let body = read_whole(body).await?;
     let fingerprint = fingerprint(&parts.method, parts.uri.path(), &body);
     let scope = caller.scope;
 

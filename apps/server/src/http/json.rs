@@ -4,10 +4,11 @@
 //! fields, text that the database cannot hold (NUL).
 
 use axum::{
-    body::Bytes,
+    body::{Body as HttpBody, Bytes},
     extract::{FromRequest, FromRequestParts, RawQuery, Request},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
 };
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -15,12 +16,23 @@ use crate::http::problem::Problem;
 
 /// The largest JSON body, in bytes.
 pub const BODY_LIMIT: usize = 1024 * 1024;
+/// How much of a body that is too large is still read and thrown away. A client that is writing does not look at an
+/// answer: closing the connection on it would lose the answer that tells what was wrong.
+const DISCARD_LIMIT: usize = 16 * 1024 * 1024;
 /// How deep objects and lists may nest.
 const DEPTH_LIMIT: usize = 32;
 
 /// A JSON request body. `T` rejects unknown fields (`#[serde(deny_unknown_fields)]`).
 #[derive(Debug)]
 pub struct Body<T>(pub T);
+
+/// A JSON request body that may be left out.
+#[derive(Debug)]
+pub struct MaybeBody<T>(pub Option<T>);
+
+/// A whole request body as it came, at most [`BODY_LIMIT`] bytes.
+#[derive(Debug)]
+pub struct Raw(pub Bytes);
 
 /// The query string. `T` rejects unknown parameters.
 #[derive(Debug)]
@@ -30,13 +42,65 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            return Err(Problem::of_status(axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        let is_json = is_json(request.headers());
+        let Raw(bytes) = Raw::from_request(request, state).await?;
+        if !is_json {
+            return Err(Problem::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| Problem::of_status(axum::response::IntoResponse::into_response(rejection).status()))?;
         parse(&bytes).map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for MaybeBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_json = is_json(request.headers());
+        let Raw(bytes) = Raw::from_request(request, state).await?;
+        match (bytes.is_empty(), is_json) {
+            (true, _) => Ok(Self(None)),
+            (false, true) => parse(&bytes).map(Some).map(Self),
+            (false, false) => Err(Problem::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        read_whole(request.into_body()).await.map(Self)
+    }
+}
+
+/// Reads a body to its end.
+///
+/// # Errors
+/// 413 when it is larger than [`BODY_LIMIT`], after its end was read as well if it is not far; 400 when it breaks off.
+pub async fn read_whole(body: HttpBody) -> Result<Bytes, Problem> {
+    let mut chunks = body.into_data_stream();
+    let (mut first, mut rest, mut size) = (Bytes::new(), Vec::new(), 0_usize);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| Problem::of_status(StatusCode::BAD_REQUEST).because(error))?;
+        size = size.saturating_add(chunk.len());
+        if size > DISCARD_LIMIT {
+            break;
+        } else if size > BODY_LIMIT {
+            rest = Vec::new();
+        } else if first.is_empty() {
+            // Nearly every body is one chunk, which need not be copied.
+            first = chunk;
+        } else {
+            if rest.is_empty() {
+                rest.extend_from_slice(&first);
+            }
+            rest.extend_from_slice(&chunk);
+        }
+    }
+    match size {
+        0..=BODY_LIMIT if rest.is_empty() => Ok(first),
+        0..=BODY_LIMIT => Ok(rest.into()),
+        _ => Err(Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE)),
     }
 }
 
@@ -48,8 +112,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         let query = query.unwrap_or_default();
         let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&query)
             .map_err(|_| Problem::bad_request("malformed_query", "The query string cannot be read."))?;
-        if let Some((name, _)) = pairs.iter().find(|(name, value)| (name.clone() + value).contains('\0')) {
+        let holds = |c: char| pairs.iter().find(|(name, value)| name.contains(c) || value.contains(c));
+        if let Some((name, _)) = holds('\0') {
             return Err(Problem::invalid(name.replace('\0', ""), "must not contain a NUL character"));
+        }
+        // The decoder puts this character where the bytes are not text.
+        if let Some((name, _)) = holds(char::REPLACEMENT_CHARACTER) {
+            return Err(Problem::invalid(name.clone(), "must be UTF-8"));
         }
         let deserializer = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
         serde_path_to_error::deserialize(deserializer)
@@ -71,7 +140,10 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let inner = error.inner();
-        if inner.is_data() {
+        // A field may be found wanting before the reader comes to where the text stops being JSON.
+        if let Err(syntax) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+            malformed(&syntax)
+        } else if inner.is_data() {
             field_problem(&error.path().to_string(), &without_position(&inner.to_string()))
         } else {
             malformed(inner)
@@ -205,6 +277,7 @@ mod tests {
         check(r#"{"name": "a", "inner": {"count": 300}}"#, "validation_failed", Some("inner.count"));
         check(r#"{"name": "a\u0000b"}"#, "validation_failed", Some("name"));
         check(r#"{"name": "a""#, "malformed_json", None);
+        check(r#"{"nmae": "a", "#, "malformed_json", None);
         check(r#"{"name": "a"} trailing"#, "malformed_json", None);
         check(r#"{"name": "\ud800"}"#, "malformed_json", None);
         check("", "malformed_json", None);

@@ -111,7 +111,9 @@ fn with_problem_body(response: Response, id: &str) -> Response {
     }
     let (mut parts, _) = response.into_parts();
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // They describe the body that is replaced.
     parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.remove(header::CONTENT_ENCODING);
     let body = serde_json::to_vec(&problem.body(id)).unwrap_or_default();
     Response::from_parts(parts, Body::from(body))
 }

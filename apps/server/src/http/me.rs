@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use voxanne_tenancy::{Access, Account, user::Standing};
+use voxanne_tenancy::{WhoAmI, user::Standing};
 
 use crate::{
     app::App,
@@ -28,30 +28,13 @@ struct MeBody {
 /// The caller and where they belong: as the database knows it by now, or else as their token says.
 #[utoipa::path(get, path = "/api/me", tag = "auth", responses((status = 200, body = MeBody)))]
 async fn me(State(app): State<App>, SignedIn(claims): SignedIn) -> Result<Json<MeBody>, Problem> {
-    let answer = app.tenancy.me.run(claims).await?;
-    let body = match answer.account {
-        Some(account) => known(&account),
-        None => MeBody {
-            user: UserBody { id: claims.user.0, email: None },
-            role: match claims.access {
-                Access::Organization { role, .. } => Some(role.as_str()),
-                Access::Operator => Some("platform_admin"),
-                Access::Nothing => None,
-            },
-            organization: None,
-        },
-    };
-    Ok(Json(body))
-}
-
-fn known(account: &Account) -> MeBody {
-    let (role, organization) = match &account.standing {
+    let WhoAmI { user, email, standing } = app.tenancy.me.run(claims).await?;
+    let (role, organization) = match &standing {
         Standing::Operator => (Some("platform_admin"), None),
         Standing::Member { organization, role } => {
             (Some(role.as_str()), Some(OrganizationSummary::of(organization)))
         }
         Standing::Nobody => (None, None),
     };
-    let user = UserBody { id: account.user.id.0, email: Some(account.user.email.as_str().to_owned()) };
-    MeBody { user, role, organization }
+    Ok(Json(MeBody { user: UserBody { id: user.0, email: email.map(Into::into) }, role, organization }))
 }

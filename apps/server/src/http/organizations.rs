@@ -97,7 +97,7 @@ impl From<Organization> for OrganizationBody {
 /// What to change; what is left out stays.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ChangeBody {
+struct OrganizationChangeBody {
     name: Option<String>,
     /// An IANA time zone.
     timezone: Option<String>,
@@ -134,6 +134,7 @@ impl<'de> Deserialize<'de> for PhoneChange {
 
 impl PhoneChange {
     /// The change in the domain's form.
+    #[expect(clippy::option_option, reason = "left alone, removed or replaced")]
     fn read(&self) -> Result<Option<Option<E164>>, NotE164> {
         Ok(match self {
             Self::Keep => None,
@@ -143,11 +144,11 @@ impl PhoneChange {
     }
 }
 
-impl TryFrom<ChangeBody> for OrganizationChange {
+impl TryFrom<OrganizationChangeBody> for OrganizationChange {
     type Error = Problem;
 
     /// Names every field that is wrong at once.
-    fn try_from(body: ChangeBody) -> Result<Self, Problem> {
+    fn try_from(body: OrganizationChangeBody) -> Result<Self, Problem> {
         let mut checks = Checks::default();
         let name = checks.field("name", body.name.as_deref().map(OrganizationName::new).transpose());
         let zone = checks.field("timezone", body.timezone.as_deref().map(Zone::new).transpose());
@@ -187,12 +188,12 @@ async fn show(
 
 /// Changes settings of the caller's organization; for admins.
 #[utoipa::path(patch, path = "/api/organizations/{id}", tag = "organizations", params(("id" = Uuid, Path)),
-    request_body = ChangeBody, responses((status = 200, body = OrganizationBody)))]
+    request_body = OrganizationChangeBody, responses((status = 200, body = OrganizationBody)))]
 async fn change(
     State(app): State<App>,
     caller: Caller,
     Id(org): Id<OrgId>,
-    Body(body): Body<ChangeBody>,
+    Body(body): Body<OrganizationChangeBody>,
 ) -> Result<Json<OrganizationBody>, Problem> {
     caller.names(org)?;
     caller.require(Role::Admin)?;

@@ -73,7 +73,7 @@ async fn list(
 /// A new service.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CreateBody {
+struct NewServiceBody {
     /// 1 to 120 characters; unique among the active services.
     name: String,
     /// In major units, at most two decimals.
@@ -89,7 +89,7 @@ struct CreateBody {
     is_active: Option<bool>,
 }
 
-impl CreateBody {
+impl NewServiceBody {
     fn into_new(self) -> Result<NewService, Problem> {
         Ok(NewService {
             name: ServiceName::new(&self.name)?,
@@ -103,12 +103,12 @@ impl CreateBody {
 }
 
 /// Adds a service. A name that another active service has answers 409 `service_exists`.
-#[utoipa::path(post, path = "/api/services", tag = "services", request_body = CreateBody,
+#[utoipa::path(post, path = "/api/services", tag = "services", request_body = NewServiceBody,
     responses((status = 201, body = ServiceBody), (status = 409, body = ProblemBody)))]
 async fn create(
     State(app): State<App>,
     caller: Caller,
-    Body(body): Body<CreateBody>,
+    Body(body): Body<NewServiceBody>,
 ) -> Result<(StatusCode, Json<ServiceBody>), Problem> {
     let service = app.pricing.catalogue.add(&caller.scope, body.into_new()?).await?;
     Ok((StatusCode::CREATED, Json(service.into())))
@@ -128,7 +128,7 @@ async fn one(
 /// What shall be different; what is left out stays.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ChangeBody {
+struct ServiceChangeBody {
     /// 1 to 120 characters; unique among the active services.
     name: Option<String>,
     /// In major units, at most two decimals.
@@ -144,7 +144,7 @@ struct ChangeBody {
     is_active: Option<bool>,
 }
 
-impl ChangeBody {
+impl ServiceChangeBody {
     fn into_patch(self) -> Result<ServicePatch, Problem> {
         Ok(ServicePatch {
             name: self.name.as_deref().map(ServiceName::new).transpose()?,
@@ -159,14 +159,14 @@ impl ChangeBody {
 
 /// Changes a service, as a whole or not at all.
 #[utoipa::path(patch, path = "/api/services/{id}", tag = "services", params(("id" = Uuid, Path)),
-    request_body = ChangeBody,
+    request_body = ServiceChangeBody,
     responses((status = 200, body = ServiceBody), (status = 404, body = ProblemBody),
               (status = 409, body = ProblemBody)))]
 async fn change(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id<ServiceId>,
-    Body(body): Body<ChangeBody>,
+    Body(body): Body<ServiceChangeBody>,
 ) -> Result<Json<ServiceBody>, Problem> {
     Ok(Json(app.pricing.catalogue.change(&caller.scope, id, body.into_patch()?).await?.into()))
 }
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let field = |body| {
-            let problem = serde_json::from_value::<CreateBody>(body).unwrap().into_new().unwrap_err();
+            let problem = serde_json::from_value::<NewServiceBody>(body).unwrap().into_new().unwrap_err();
             problem.body("r").details.keys().next().unwrap().clone()
         };
         assert_eq!(field(json!({"name": "", "price": 1})), "name");

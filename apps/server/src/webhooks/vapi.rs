@@ -17,7 +17,10 @@ use voxanne_vapi::webhook::{self, Authenticity, Message, Parsed, Rejected, answe
 
 use crate::{
     app::App,
-    http::problem::{Problem, ProblemBody},
+    http::{
+        json::Raw,
+        problem::{Problem, ProblemBody},
+    },
     wiring::voice::{Attribution, VoiceError},
 };
 
@@ -42,7 +45,7 @@ pub fn routes() -> OpenApiRouter<App> {
         (status = 401, description = "`Invalid signature`.", body = ProblemBody),
     )
 )]
-async fn receive(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
+async fn receive(State(app): State<App>, headers: HeaderMap, Raw(body): Raw) -> Result<Response, Problem> {
     handle(&app, &headers, body).await
 }
 
@@ -56,7 +59,7 @@ async fn receive(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Res
         (status = 401, description = "`Invalid signature`.", body = ProblemBody),
     )
 )]
-async fn receive_tools(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
+async fn receive_tools(State(app): State<App>, headers: HeaderMap, Raw(body): Raw) -> Result<Response, Problem> {
     handle(&app, &headers, body).await
 }
 

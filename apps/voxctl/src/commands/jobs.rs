@@ -4,6 +4,7 @@ use anyhow::ensure;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use voxanne_boot::{OperatorSettings, Reader};
+use voxanne_calls::HealCalls;
 use voxanne_postgres::{
     queue::{JobRow, Queue, TaskFigures},
     retention::Retention,
@@ -33,6 +34,7 @@ pub(super) async fn run(command: Jobs, output: &Output) -> anyhow::Result<()> {
 
 async fn start(queue: &Queue, name: JobName, now: Option<Timestamp>, output: &Output) -> anyhow::Result<()> {
     match name {
+        JobName::HealCalls => queue.start(&HealCalls { now }).await?,
         JobName::Retention => queue.start(&Retention { now }).await?,
     }
     output.say(&json!({ "started": true }), || "It is queued; a worker takes it at once.".to_owned())?;

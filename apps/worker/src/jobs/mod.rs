@@ -1,5 +1,7 @@
 //! The jobs: one file each, a thin step from a queue's payload to a use case.
 
+pub mod apply_call_event;
+pub mod heal_calls;
 pub mod retention;
 pub mod set_up_line;
 
@@ -109,6 +111,8 @@ fn told(error: &JobError) -> String {
 /// Every job this worker knows.
 pub fn all() -> Vec<JobDefinition> {
     vec![
+        ForOrg::<voxanne_calls::ApplyCallEventJob>::definition(),
+        ForPlatform::<voxanne_calls::HealCalls>::definition(),
         ForPlatform::<voxanne_postgres::retention::Retention>::definition(),
         ForOrg::<voxanne_provisioning::SetUpOrganization>::definition(),
     ]

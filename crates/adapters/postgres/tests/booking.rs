@@ -340,9 +340,9 @@ async fn of_many_moved_to_one_time_one_arrives_and_the_others_stay() {
         let ask = BookingRequest { when: When::parse(&at, None).unwrap(), ..request(n, "") };
         booked.push(process.book.run(&scope, &ask).await.unwrap());
     }
-    let moves: Vec<_> =
+    let asked: Vec<_> =
         booked.iter().enumerate().map(|(n, it)| to("monday 9am", it.appointment, voice(n, "t2"))).collect();
-    let answers = join_all(moves.iter().map(|ask| process.reschedule.run(&scope, ask))).await;
+    let answers = join_all(asked.iter().map(|ask| process.reschedule.run(&scope, ask))).await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
     for (before, answer) in booked.iter().zip(&answers) {
         let after = process.find.one(&scope, before.appointment).await.unwrap().unwrap();

@@ -18,8 +18,8 @@ use voxanne_provisioning::{
 };
 use voxanne_testkit::TestDb;
 use voxanne_tooling::{
-    AssistantKind, CallSettingTx, Claim, ClaimToken, EnsureAssistant, LineDirectory, LineIds, RegisterError,
-    RegisterTools, ToolName, ToolRegistrations, definitions,
+    AssistantKind, Claim, ClaimToken, EnsureAssistant, LineDirectory, LineIds, RegisterError, RegisterTools,
+    ToolName, ToolRegistrations, definitions,
     testing::{Fault, MemoryProvider},
 };
 
@@ -201,7 +201,7 @@ async fn a_claim_runs_out_and_its_late_holder_cannot_complete_it() {
 #[tokio::test]
 async fn an_assistant_is_created_once_and_leads_back_to_its_organization() {
     let world = World::new().await;
-    let (ours, theirs) = (world.organization().await, world.organization().await);
+    let ours = world.organization().await;
     let provider = MemoryProvider::default();
     let register = RegisterTools::new(world.store.clone(), Arc::new(provider.clone()));
     let tools = register.run().await.unwrap();
@@ -226,15 +226,6 @@ async fn an_assistant_is_created_once_and_leads_back_to_its_organization() {
     assert_eq!(owner_of(&inbound.provider_id).await, Some(ours.org()));
     assert_eq!(owner_of(&outbound.provider_id).await, Some(ours.org()));
     assert_eq!(owner_of("nobody's").await, None);
-
-    let setting = async |scope: &OrgScope| {
-        let mut tx = Begin::<dyn CallSettingTx>::begin(&*world.store, scope).await.unwrap();
-        tx.call_setting().await.unwrap().unwrap()
-    };
-    let known = setting(&ours).await;
-    assert_eq!(known.inbound_assistant, Some(inbound.provider_id));
-    assert_eq!((known.zone.name(), known.alert_phone), ("America/New_York", E164::new("+15005550001").ok()));
-    assert_eq!(setting(&theirs).await.inbound_assistant, None);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! - [`Vapi`] answers the ports of `tooling`, `provisioning` and `calls` over a [`VapiClient`];
 //! - [`webhook`] finds out whom a message is for, whether it is authentic, and what it says, and renders answers;
-//! - [`line`] joins `provisioning` to `tooling` and `credentials`, the domains it may not know.
+//! - [`mod@line`] joins `provisioning` to `tooling` and `credentials`, the domains it may not know.
 //!
 //! Everything provider-shaped stays inside: what leaves this crate are the domains' own types.
 

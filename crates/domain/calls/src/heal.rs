@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use voxanne_kernel::{Clock, OrgScope, StoreError, ids::OrgId};
+use serde::{Deserialize, Serialize};
+use voxanne_kernel::{Job, OrgScope, StoreError, ids::OrgId};
 
 use crate::{
     call::Direction,
@@ -12,6 +13,18 @@ use crate::{
     ports::Received,
     receive::ReceiveCallEvent,
 };
+
+/// The scheduled job.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealCalls {
+    /// Takes this for now; only heeded where the test clock is allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<Timestamp>,
+}
+
+impl Job for HealCalls {
+    const TASK: &'static str = "heal_calls";
+}
 
 /// Which calls are overdue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +86,10 @@ pub struct Healed {
     pub lost: u32,
     /// Calls that are still going on, as far as the provider knows.
     pub open: u32,
-    /// Calls that could not be asked about; the next round tries again.
-    pub failed: u32,
+    /// Calls that the provider was not available for; the next round tries again.
+    pub unavailable: u32,
+    /// Calls that the provider refused to speak about; the next round tries again, until they are given up.
+    pub refused: u32,
 }
 
 /// Heals lost reports. It is run by a schedule, any number at a time.
@@ -83,7 +98,6 @@ pub struct HealLostReports {
     calls: Arc<dyn OverdueCalls>,
     source: Arc<dyn CallSource>,
     receive: ReceiveCallEvent,
-    clock: Arc<dyn Clock>,
 }
 
 impl HealLostReports {
@@ -95,21 +109,15 @@ impl HealLostReports {
     const PER_ROUND: u16 = 200;
 
     /// Finds with `calls`, asks `source`, and hands over to `receive`.
-    pub fn new(
-        calls: Arc<dyn OverdueCalls>,
-        source: Arc<dyn CallSource>,
-        receive: ReceiveCallEvent,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        Self { calls, source, receive, clock }
+    pub fn new(calls: Arc<dyn OverdueCalls>, source: Arc<dyn CallSource>, receive: ReceiveCallEvent) -> Self {
+        Self { calls, source, receive }
     }
 
-    /// The calls that need healing now.
+    /// The calls that need healing at `now`.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn overdue(&self) -> Result<Vec<OverdueCall>, StoreError> {
-        let now = self.clock.now();
+    pub async fn overdue(&self, now: Timestamp) -> Result<Vec<OverdueCall>, StoreError> {
         let not_before = now.saturating_sub(Self::GIVE_UP).unwrap_or(Timestamp::MIN);
         self.calls.overdue(&Overdue { now, grace: Self::GRACE, not_before, limit: Self::PER_ROUND }).await
     }
@@ -119,7 +127,12 @@ impl HealLostReports {
     ///
     /// # Errors
     /// When the store fails. A provider that fails is counted, not an error: the others should still be healed.
-    pub async fn heal(&self, scope: &OrgScope, call: &OverdueCall) -> Result<Healed, StoreError> {
+    pub async fn heal(
+        &self,
+        scope: &OrgScope,
+        call: &OverdueCall,
+        now: Timestamp,
+    ) -> Result<Healed, StoreError> {
         let mut healed = Healed::default();
         let event = match self.source.fetch(&call.provider_id).await {
             Ok(Some(event)) if matches!(event.what, Happened::Reported { .. }) => event,
@@ -127,14 +140,17 @@ impl HealLostReports {
                 healed.open = 1;
                 return Ok(healed);
             }
-            Ok(None) => self.lost(call),
+            Ok(None) => lost(call, now),
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     call.provider_id = call.provider_id.as_str(),
                     "a call could not be looked up at the provider"
                 );
-                healed.failed = 1;
+                match error {
+                    SourceError::Unavailable(_) => healed.unavailable = 1,
+                    SourceError::Refused(_) => healed.refused = 1,
+                }
                 return Ok(healed);
             }
         };
@@ -148,17 +164,17 @@ impl HealLostReports {
         }
         Ok(healed)
     }
+}
 
-    fn lost(&self, call: &OverdueCall) -> CallEvent {
-        CallEvent {
-            call: call.provider_id.clone(),
-            assistant: None,
-            direction: call.direction,
-            phone: None,
-            name: None,
-            at: self.clock.now(),
-            what: Happened::LostAtProvider,
-        }
+fn lost(call: &OverdueCall, at: Timestamp) -> CallEvent {
+    CallEvent {
+        call: call.provider_id.clone(),
+        assistant: None,
+        direction: call.direction,
+        phone: None,
+        name: None,
+        at,
+        what: Happened::LostAtProvider,
     }
 }
 
@@ -167,6 +183,7 @@ impl std::ops::AddAssign for Healed {
         self.reported += other.reported;
         self.lost += other.lost;
         self.open += other.open;
-        self.failed += other.failed;
+        self.unavailable += other.unavailable;
+        self.refused += other.refused;
     }
 }

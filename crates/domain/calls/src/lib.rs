@@ -36,7 +36,9 @@ pub use contact::{BadContact, Contact, ContactField, ContactName, Interests, Not
 pub use contact_book::{ContactBook, ContactError, ContactFilter, ContactPatch, ContactStats, NewContact};
 pub use ending::{EndStatus, Ending, LOST_AT_PROVIDER};
 pub use event::{CallEvent, Happened, ProviderCallId, Stage};
-pub use heal::{CallSource, HealLostReports, Healed, Overdue, OverdueCall, OverdueCalls, SourceError};
+pub use heal::{
+    CallSource, HealCalls, HealLostReports, Healed, Overdue, OverdueCall, OverdueCalls, SourceError,
+};
 pub use lead::{Intent, LeadScore, LeadSignals, LeadStatus, Temperature};
 pub use log::{
     ActivityEntry, AppointmentBrief, CallExtras, CallFilter, CallLog, CallRow, CallSink, CallStats,

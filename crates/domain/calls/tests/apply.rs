@@ -204,9 +204,9 @@ async fn healed(answer: Option<CallEvent>) -> (World, voxanne_calls::Healed) {
     let w = World::new();
     w.tell(reached(0, Stage::InProgress)).await;
     let provider = Arc::new(Provider(answer, w.scope.org()));
-    let heal = HealLostReports::new(provider.clone(), provider, w.receive.clone(), w.clock.clone());
-    let overdue = heal.overdue().await.unwrap();
-    let healed = heal.heal(&w.scope, &overdue[0]).await.unwrap();
+    let heal = HealLostReports::new(provider.clone(), provider, w.receive.clone());
+    let overdue = heal.overdue(w.clock.now()).await.unwrap();
+    let healed = heal.heal(&w.scope, &overdue[0], w.clock.now()).await.unwrap();
     for (id, (_, stored)) in w.store.rows(w.scope.org()).events {
         if !stored.processed {
             w.apply.run(&w.scope, id).await.unwrap();

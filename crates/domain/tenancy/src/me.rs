@@ -2,26 +2,34 @@
 
 use std::sync::Arc;
 
-use voxanne_kernel::{BeginSystem, Commit, StoreError};
+use voxanne_kernel::{BeginSystem, Commit, EmailAddress, StoreError, ids::UserId};
 
-use crate::{access::Claims, ports::Accounts, user::Account};
+use crate::{
+    access::{Access, Claims},
+    organization::Organization,
+    ports::{Accounts, Directory},
+    user::Standing,
+};
 
 /// What answering touches.
-pub trait MeTx: Accounts + Commit {}
-impl<T: Accounts + Commit> MeTx for T {}
+pub trait MeTx: Accounts + Directory + Commit {}
+impl<T: Accounts + Directory + Commit> MeTx for T {}
 
 /// Tells callers who they are.
 pub struct Me {
     store: Arc<dyn BeginSystem<dyn MeTx>>,
 }
 
-/// The answer.
-#[derive(Debug, Clone)]
+/// The answer: as the database knows the caller by now, or, for somebody whom only an external issuer knows, as their
+/// token says.
+#[derive(Debug, Clone, PartialEq)]
 pub struct WhoAmI {
-    /// What the token says.
-    pub claims: Claims,
-    /// What the database says; `None` for somebody whom only an external issuer knows.
-    pub account: Option<Account>,
+    /// The caller.
+    pub user: UserId,
+    /// Their address, if it is known here.
+    pub email: Option<EmailAddress>,
+    /// What they are.
+    pub standing: Standing,
 }
 
 impl Me {
@@ -33,8 +41,29 @@ impl Me {
     /// The holder of `claims`.
     pub async fn run(&self, claims: Claims) -> Result<WhoAmI, StoreError> {
         let mut tx = self.store.begin_system().await?;
-        let account = tx.account(claims.user).await?;
+        let answer = match tx.account(claims.user).await? {
+            Some(account) => {
+                WhoAmI { user: account.user.id, email: Some(account.user.email), standing: account.standing }
+            }
+            None => {
+                WhoAmI { user: claims.user, email: None, standing: claimed(&mut *tx, claims.access).await? }
+            }
+        };
         tx.commit().await?;
-        Ok(WhoAmI { claims, account })
+        Ok(answer)
     }
+}
+
+async fn claimed<Tx: Directory + ?Sized>(tx: &mut Tx, access: Access) -> Result<Standing, StoreError> {
+    Ok(match access {
+        Access::Operator => Standing::Operator,
+        Access::Nothing => Standing::Nobody,
+        Access::Organization { org, role } => {
+            let organization: Option<Organization> = tx.organization_by_id(org).await?;
+            organization.map_or(Standing::Nobody, |organization| Standing::Member {
+                organization: Box::new(organization),
+                role,
+            })
+        }
+    })
 }

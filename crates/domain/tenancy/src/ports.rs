@@ -141,7 +141,7 @@ pub trait Throttle: Send {
     async fn set_attempts(&mut self, subject: &Subject, attempts: &Attempts) -> Result<(), StoreError>;
 }
 
-/// All organizations and people, for the platform's operators.
+/// All organizations and people, for the platform's operators and for telling callers who they are.
 #[async_trait]
 pub trait Directory: Send {
     /// Organizations, newest first, of one status or all.
@@ -150,6 +150,9 @@ pub trait Directory: Send {
         status: Option<OrganizationStatus>,
         page: &PageRequest,
     ) -> Result<Page<Organization>, StoreError>;
+
+    /// One organization; `None` if there is none of that id.
+    async fn organization_by_id(&mut self, org: OrgId) -> Result<Option<Organization>, StoreError>;
 
     /// Organizations that have no owner.
     async fn ownerless(&mut self) -> Result<Vec<OrgId>, StoreError>;

@@ -342,6 +342,10 @@ impl Directory for MemoryTx {
         Ok(page_of(wanted, page, |org: &Organization| Position { at: org.created_at, id: org.id.0 }))
     }
 
+    async fn organization_by_id(&mut self, org: OrgId) -> Result<Option<Organization>, StoreError> {
+        Ok(self.state.organizations.get(&org).cloned())
+    }
+
     async fn ownerless(&mut self) -> Result<Vec<OrgId>, StoreError> {
         let owned = |org: &OrgId| {
             self.state.profiles.iter().any(|((of, _), profile)| of == org && profile.role == Role::Owner)

@@ -37,9 +37,8 @@ pub use desk::{
 pub use ensure::{EnsureAssistant, EnsureError, EnsuredAssistant};
 pub use name::ToolName;
 pub use ports::{
-    AssistantRecord, AssistantRecords, AssistantsTx, CallSetting, CallSettingTx, CallSettings, Claim,
-    ClaimToken, HostedAssistant, HostedTool, LineDirectory, LineIds, LineOwner, LinkedTool, RegisteredTool,
-    ToolRegistrations, VoiceProvider,
+    AssistantRecord, AssistantRecords, AssistantsTx, Claim, ClaimToken, HostedAssistant, HostedTool,
+    LineDirectory, LineIds, LineOwner, LinkedTool, RegisteredTool, ToolRegistrations, VoiceProvider,
 };
 pub use register::{RegisterError, RegisterTools};
 pub use voice::{Voice, VoiceReplaced};

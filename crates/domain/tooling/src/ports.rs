@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use voxanne_kernel::{
-    Commit, E164, ProviderError, StoreError, Zone,
+    Commit, E164, ProviderError, StoreError,
     ids::{AssistantId, OrgId},
 };
 
@@ -171,27 +171,3 @@ pub trait LineDirectory: Send + Sync {
     /// is anybody's.
     async fn owner(&self, ids: &LineIds) -> Result<Option<LineOwner>, StoreError>;
 }
-
-/// What a call needs to know of the organization it reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallSetting {
-    /// Its name.
-    pub organization: String,
-    /// Its zone.
-    pub zone: Zone,
-    /// The provider's id of the assistant that answers, once it is set up.
-    pub inbound_assistant: Option<String>,
-    /// Where calls go when nothing else answers.
-    pub alert_phone: Option<E164>,
-}
-
-/// Reads how an organization's calls are answered.
-#[async_trait]
-pub trait CallSettings: Send {
-    /// How; `None` when the organization is gone.
-    async fn call_setting(&mut self) -> Result<Option<CallSetting>, StoreError>;
-}
-
-/// What answering a ringing number may touch.
-pub trait CallSettingTx: CallSettings + Commit {}
-impl<T: CallSettings + Commit> CallSettingTx for T {}

@@ -8,7 +8,7 @@ use voxanne_kernel::{
 };
 use voxanne_tenancy::{Organization, OrganizationStatus, User, ports::Directory};
 
-use super::organizations::OrganizationRow;
+use super::organizations::{self, OrganizationRow};
 use crate::{
     SystemTx,
     constraint::{corrupt, store_error},
@@ -47,6 +47,10 @@ impl Directory for SystemTx {
             at: organization.created_at,
             id: organization.id.0,
         }))
+    }
+
+    async fn organization_by_id(&mut self, org: OrgId) -> Result<Option<Organization>, StoreError> {
+        organizations::read(self.conn(), org.0).await
     }
 
     async fn ownerless(&mut self) -> Result<Vec<OrgId>, StoreError> {

@@ -3,10 +3,9 @@
 use async_trait::async_trait;
 use sqlx::FromRow;
 use uuid::Uuid;
-use voxanne_kernel::{E164, StoreError, ids::AssistantId};
+use voxanne_kernel::{StoreError, ids::AssistantId};
 use voxanne_tooling::{
-    AssistantKind, AssistantRecord, AssistantRecords, AssistantSettings, CallSetting, CallSettings,
-    LinkedTool, Voice,
+    AssistantKind, AssistantRecord, AssistantRecords, AssistantSettings, LinkedTool, Voice,
 };
 
 use crate::{
@@ -35,11 +34,6 @@ const PUT_TOOLS: &str = "insert into org_tools (org_id, tool_name, vapi_tool_id,
  on conflict (org_id, tool_name) do update
     set vapi_tool_id = excluded.vapi_tool_id, definition_hash = excluded.definition_hash,
         state = excluded.state, last_error = null, updated_at = now()";
-
-const SETTING: &str = "select o.name, o.timezone, o.alert_phone, a.vapi_assistant_id
-   from organizations o
-   left join assistants a on a.org_id = o.id and a.kind = 'inbound'
-  where o.id = $1";
 
 #[derive(FromRow)]
 struct AssistantRow {
@@ -112,34 +106,5 @@ impl AssistantRecords for TenantTx {
             .await
             .map_err(store_error)?;
         Ok(())
-    }
-}
-
-#[derive(FromRow)]
-struct SettingRow {
-    name: String,
-    timezone: String,
-    alert_phone: Option<String>,
-    vapi_assistant_id: Option<String>,
-}
-
-#[async_trait]
-impl CallSettings for TenantTx {
-    async fn call_setting(&mut self) -> Result<Option<CallSetting>, StoreError> {
-        let row: Option<SettingRow> = sqlx::query_as(SETTING)
-            .bind(self.org())
-            .fetch_optional(self.conn())
-            .await
-            .map_err(store_error)?;
-        let Some(row) = row else { return Ok(None) };
-        let alert_phone = row.alert_phone.as_deref().map(E164::new).transpose();
-        Ok(Some(CallSetting {
-            organization: row.name,
-            zone: row.timezone.parse().map_err(|e: voxanne_kernel::zone::UnknownZone| {
-                corrupt("organizations", "timezone", &self.org(), e)
-            })?,
-            inbound_assistant: row.vapi_assistant_id,
-            alert_phone: alert_phone.map_err(|e| corrupt("organizations", "alert_phone", &self.org(), e))?,
-        }))
     }
 }

@@ -4,4 +4,4 @@ mod assistants;
 mod directory;
 mod registrations;
 
-crate::tx::begins!(voxanne_tooling::AssistantsTx, voxanne_tooling::CallSettingTx);
+crate::tx::begins!(voxanne_tooling::AssistantsTx);
