@@ -126,7 +126,8 @@ grant select, insert, update on appointments to voxanne_app;
 create table activity_events (
     id              uuid not null default gen_random_uuid(),
     org_id          uuid not null,
-    at              timestamptz not null default now(),
+    -- Not the transaction's time: entries of one transaction have an order too.
+    at              timestamptz not null default clock_timestamp(),
     kind            text not null,
     summary         text not null,
     call_id         uuid,

@@ -19,7 +19,9 @@ begin
 end $$;
 
 -- A page of calls, newest first, older than (p_before, p_before_id). What is null does not matter.
--- Without filters beyond the period the page is read straight off calls_newest.
+--
+-- It is always read off calls_newest until it is full: the planner, who cannot know that the filters are mostly null,
+-- expects few rows and would rather sort all calls of the organization. Hence no sorts here, and one plan for all.
 create function list_calls(
     p_org uuid, p_status text, p_type text, p_from timestamptz, p_to timestamptz, p_phone text, p_booked boolean,
     p_text text, p_before timestamptz, p_before_id uuid, p_limit integer)
@@ -31,7 +33,9 @@ create function list_calls(
         transfer_reason text, lead_score smallint, cost_micros bigint)
     language plpgsql rows 50 as $$
 begin
-    perform enter_org(p_org);
+    perform enter_org(p_org), set_config('plan_cache_mode', 'force_generic_plan', true),
+            set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true),
+            set_config('enable_bitmapscan', 'off', true);
     return query
     select c.id, c.vapi_call_id, c.call_type, c.status, c.phone_number, c.contact_id, k.name,
            c.started_at, c.ended_at, c.duration_seconds, c.sentiment_label,

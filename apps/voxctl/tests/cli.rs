@@ -65,6 +65,12 @@ fn a_token_needs_the_secret_and_nothing_else() {
     assert_eq!(missing.status.code(), Some(1));
 }
 
+#[test]
+fn a_database_that_is_not_there_is_named_as_the_reason() {
+    let output = voxctl("org list", &[("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")], "");
+    assert!(complaint(&output).contains("DATABASE_URL does not answer"));
+}
+
 #[tokio::test]
 async fn an_empty_database_is_migrated_and_a_login_gets_its_roles() {
     let db = TestDb::empty().await;

@@ -101,6 +101,11 @@ impl Home {
                 end_group(pid, Duration::from_secs(5));
             }
         }
+        self.forget_processes()
+    }
+
+    /// Forgets the noted processes, all of which have ended.
+    pub(crate) fn forget_processes(&self) -> anyhow::Result<()> {
         match fs::remove_file(self.path.join("processes.json")) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),

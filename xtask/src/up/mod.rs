@@ -67,7 +67,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Ok(None) => (json!({ "booked": false, "error": "interrupted" }), ExitCode::FAILURE),
         Err(error) => {
             say::failure(&error);
-            (json!({ "booked": false, "error": format!("{error:#}") }), ExitCode::FAILURE)
+            let chain = format!("{error:#}");
+            let first = chain.lines().next().unwrap_or_default();
+            (json!({ "booked": false, "error": first }), ExitCode::FAILURE)
         }
     };
     say::answer(&line.to_string());

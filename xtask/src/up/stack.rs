@@ -127,9 +127,9 @@ impl Drop for Stack {
         self.worker.wait();
         self.sandbox.ask_to_stop();
         self.sandbox.wait();
-        if let Some(cluster) = self.database.cluster.take() {
-            drop(cluster);
-        }
+        drop(self.database.cluster.take());
+        // A list that stays only makes the next start look for processes that are gone.
+        let _ = self.home.forget_processes();
         step.done("");
     }
 }

@@ -12,21 +12,26 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use sha2::{Digest, Sha256};
+use tracing::Instrument;
 use voxanne_kernel::OrgScope;
-use voxanne_postgres::idempotency::{Claim, StoredAnswer};
+use voxanne_postgres::{
+    idempotency::{Claim, StoredAnswer},
+    within_request,
+};
 
 use crate::{
     app::App,
-    http::{extract::Caller, json::read_whole, problem::Problem},
+    http::{extract::Caller, json::read_whole, layers::RequestId, problem::Problem},
 };
 
 /// Longer than any request may take: a key held longer than this belongs to a request that died.
 const HOLD: Duration = Duration::from_secs(60);
 
-/// Applies to every POST of a caller who belongs to an organization and sent a key.
+/// Applies to every POST of a caller who belongs to an organization and sent a key; not to signing in, whose answers
+/// are secrets that must not be kept.
 pub async fn replay(State(app): State<App>, request: Request, next: Next) -> Response {
     let keyed = request.method() == Method::POST && request.headers().contains_key("idempotency-key");
-    if !keyed {
+    if !keyed || request.uri().path().starts_with("/api/auth/") {
         return next.run(request).await;
     }
     guarded(&app, request, next).await.unwrap_or_else(IntoResponse::into_response)
@@ -58,10 +63,12 @@ async fn guarded(app: &App, request: Request, next: Next) -> Result<Response, Pr
     }
     // The work and the keeping of its answer go on even if this client hangs up: it will ask again with the key.
     let app = app.clone();
-    let finished = tokio::spawn(async move {
+    let request_id = parts.extensions.get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default();
+    let work = async move {
         let response = next.run(Request::from_parts(parts, Body::from(body))).await;
         keep(&app, &scope, &key, response).await
-    });
+    };
+    let finished = tokio::spawn(within_request(request_id, work).in_current_span());
     finished.await.map_err(Problem::internal)?
 }
 

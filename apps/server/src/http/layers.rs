@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 use uuid::Uuid;
+use voxanne_postgres::within_request;
 
 use crate::http::{idempotency::Replayed, problem::Problem};
 
@@ -63,7 +64,8 @@ async fn answer(bounds: &Bounds, request: Request, next: Next) -> Response {
         Err(_) if exempt => None,
         Err(_) => return Problem::overloaded().into_response(),
     };
-    let running = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default();
+    let running = AssertUnwindSafe(within_request(id, next.run(request))).catch_unwind();
     match tokio::time::timeout(bounds.time, running).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => {

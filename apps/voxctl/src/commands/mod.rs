@@ -41,6 +41,9 @@ async fn store(database: &Database) -> anyhow::Result<Arc<PgStore>> {
     let store = PgStore::new(&pool(database))?;
     match guard::check_login(&store).await {
         Ok(()) | Err(UnsafeLogin::Bypasses { .. }) => Ok(Arc::new(store)),
+        Err(UnsafeLogin::Store(error)) => {
+            Err(anyhow::Error::new(error).context("the database of DATABASE_URL does not answer"))
+        }
         Err(error) => Err(error.into()),
     }
 }

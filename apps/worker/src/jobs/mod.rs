@@ -2,13 +2,14 @@
 
 pub mod apply_call_event;
 pub mod heal_calls;
+pub mod publish_secret;
 pub mod retention;
 pub mod set_up_line;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use graphile_worker::{IntoTaskHandlerResult, JobDefinition, TaskHandler, WorkerContext, WorkerContextExt};
+use graphile_worker::{IntoTaskHandlerResult, JobDefinition, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
 use voxanne_kernel::{Actor, Job, OrgScope, StoreError, ids::OrgId};
 
@@ -114,6 +115,7 @@ pub fn all() -> Vec<JobDefinition> {
         ForOrg::<voxanne_calls::ApplyCallEventJob>::definition(),
         ForPlatform::<voxanne_calls::HealCalls>::definition(),
         ForPlatform::<voxanne_postgres::retention::Retention>::definition(),
+        ForOrg::<voxanne_credentials::PublishWebhookSecret>::definition(),
         ForOrg::<voxanne_provisioning::SetUpOrganization>::definition(),
     ]
 }

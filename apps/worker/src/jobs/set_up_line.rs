@@ -12,26 +12,32 @@ use crate::{
 #[async_trait]
 impl OrgJob for SetUpOrganization {
     async fn run(self, work: &Work, scope: OrgScope) -> Result<(), JobError> {
-        let error = match work.set_up.run(&scope).await {
+        match work.set_up.run(&scope).await {
             Ok(line) => {
-                let (org, assistant) = (scope.org(), &line.inbound.id);
-                tracing::info!(org_id = %org, assistant, "a line is ready");
+                tracing::info!(org_id = %scope.org(), assistant = line.inbound.id, "a line is ready");
                 metrics::counter!("voxanne_setup_total", "outcome" => "active").increment(1);
-                return Ok(());
+                Ok(())
             }
-            Err(error) => error,
-        };
-        metrics::counter!("voxanne_setup_total", "outcome" => "failed").increment(1);
-        if error.is_worth_retrying() {
-            tracing::warn!(org_id = %scope.org(), error = &error as &dyn std::error::Error, "a line is not ready yet");
-            return Err(match error {
-                // The provider's words stay in the log.
-                SetUpError::Step { step, .. } => JobError::Dependency(format!("the step {step} failed")),
-                SetUpError::NotApproved => JobError::Dependency("the organization is not approved".to_owned()),
-            });
+            Err(error) => {
+                metrics::counter!("voxanne_setup_total", "outcome" => "failed").increment(1);
+                retry_or_report(&scope, error)
+            }
         }
-        // Nothing changes by trying again: whoever looks after this finds it here and in the figure above.
-        tracing::error!(org_id = %scope.org(), error = &error as &dyn std::error::Error, "a line cannot be set up");
-        Ok(())
     }
+}
+
+/// Asks for another attempt where one may help. Where nothing changes by trying again the log and the figure are what
+/// somebody looks at.
+pub(super) fn retry_or_report(scope: &OrgScope, error: SetUpError) -> Result<(), JobError> {
+    let (org, chain) = (scope.org(), &error as &dyn std::error::Error);
+    if !error.is_worth_retrying() {
+        tracing::error!(org_id = %org, error = chain, "a line cannot be set up");
+        return Ok(());
+    }
+    tracing::warn!(org_id = %org, error = chain, "a line is not ready yet");
+    // The provider's words stay in the log.
+    Err(JobError::Dependency(match error {
+        SetUpError::Step { step, .. } => format!("the step {step} failed"),
+        SetUpError::NotApproved => "the organization is not approved".to_owned(),
+    }))
 }

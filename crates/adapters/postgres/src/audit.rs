@@ -1,10 +1,21 @@
 //! The append-only audit trail.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use uuid::Uuid;
 use voxanne_kernel::{Actor, Audit, NewAudit, StoreError, ids::AuditId, scope::Provider};
 
 use crate::{TenantTx, constraint::store_error};
+
+tokio::task_local! {
+    static REQUEST: Arc<str>;
+}
+
+/// Runs `work` as part of the request `id`, which the entries it appends then name.
+pub async fn within_request<T>(id: Arc<str>, work: impl Future<Output = T>) -> T {
+    REQUEST.scope(id, work).await
+}
 
 /// The stored form of who acted.
 fn signature(actor: Actor) -> (&'static str, Option<Uuid>) {
@@ -25,8 +36,8 @@ impl Audit for TenantTx {
         let (actor_kind, actor_id) = signature(self.scope().actor());
         sqlx::query(
             "insert into audit_events
-                 (id, org_id, actor_kind, actor_id, action, target_kind, target_id, before, after)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                 (id, org_id, actor_kind, actor_id, action, target_kind, target_id, before, after, request_id)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(AuditId::generate().0)
         .bind(self.org())
@@ -37,6 +48,7 @@ impl Audit for TenantTx {
         .bind(entry.target_id)
         .bind(entry.before)
         .bind(entry.after)
+        .bind(REQUEST.try_with(Arc::clone).ok().as_deref())
         .execute(self.conn())
         .await
         .map_err(store_error)?;

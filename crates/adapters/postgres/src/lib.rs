@@ -32,5 +32,6 @@ pub mod scheduling;
 pub mod tenancy;
 pub mod tooling;
 
+pub use audit::within_request;
 pub use pool::{ConnectError, PoolSettings};
 pub use tx::{PgStore, SystemTx, TenantTx};

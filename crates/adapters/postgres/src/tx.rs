@@ -120,17 +120,6 @@ impl SystemTx {
     pub(crate) fn conn(&mut self) -> &mut PgConnection {
         &mut self.tx
     }
-
-    /// Continues the same transaction inside one organization, giving up the service role: a sign-up writes the
-    /// person as the service and everything else as the new organization.
-    pub(crate) async fn enter(mut self, scope: &OrgScope) -> Result<TenantTx, StoreError> {
-        sqlx::query("select enter_org($1)")
-            .bind(scope.org().0)
-            .execute(&mut *self.tx)
-            .await
-            .map_err(store_error)?;
-        Ok(TenantTx { scope: *scope, tx: self.tx })
-    }
 }
 
 #[async_trait]

@@ -164,20 +164,6 @@ async fn outside_a_unit_of_work_a_connection_sees_nothing() {
 }
 
 #[tokio::test]
-async fn the_service_role_is_given_up_on_entering_an_organization() {
-    let db = TestDb::new().await;
-    let (mine, other) = (scope(), scope());
-    add_organization(&db, &mine).await;
-    add_organization(&db, &other).await;
-    let store = store(db.app_url());
-    let mut system = store.system().await.unwrap();
-    let all: i64 = sqlx::query_scalar("select count(*) from organizations").fetch_one(system.conn()).await.unwrap();
-    assert_eq!(all, 2);
-    let mut tx = system.enter(&mine).await.unwrap();
-    assert_eq!(visible(&mut tx).await, [mine.org().0]);
-}
-
-#[tokio::test]
 async fn a_restarted_connection_is_replaced_without_the_caller_noticing() {
     use sqlx::{Connection, PgConnection};
     let db = TestDb::new().await;

@@ -180,6 +180,8 @@ impl Leads for TenantTx {
             .bind(filter.lead_status.map(LeadStatus::as_str))
             .bind(filter.text.as_deref())
             .bind(i64::from(request.limit()) + 1)
+            // Planned for these values each time: a plan for any would sort all contacts rather than read a page.
+            .persistent(false)
             .fetch_all(self.conn())
             .await
             .map_err(store_error)?;

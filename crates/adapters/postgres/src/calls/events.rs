@@ -8,6 +8,7 @@ use voxanne_kernel::{OrgScope, StoreError, ids::WebhookEventId};
 use crate::{
     PgStore, TenantTx,
     constraint::{corrupt, died_idle, store_error},
+    outbox::traced,
 };
 
 /// Whose messages these are; other providers have keys of their own.
@@ -27,7 +28,7 @@ impl EventInbox for PgStore {
                     .bind(&event.key)
                     .bind(Json(&event.event))
                     .bind(event.job.task)
-                    .bind(&event.job.payload)
+                    .bind(traced(event.job.payload.clone()))
                     .bind(event.job.max_attempts)
                     .fetch_one(self.hot())
                     .await;

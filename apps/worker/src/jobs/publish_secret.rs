@@ -1,0 +1,22 @@
+//! After a rotation: gives the voice provider an organization's new webhook secret.
+
+use async_trait::async_trait;
+use voxanne_credentials::PublishWebhookSecret;
+use voxanne_kernel::OrgScope;
+use voxanne_provisioning::{SetUpError, SetUpStep};
+
+use crate::{
+    jobs::{JobError, OrgJob, set_up_line::retry_or_report},
+    work::Work,
+};
+
+#[async_trait]
+impl OrgJob for PublishWebhookSecret {
+    async fn run(self, work: &Work, scope: OrgScope) -> Result<(), JobError> {
+        let published = work.set_up.publish_secret(&scope).await;
+        published.or_else(|source| {
+            // The signing credential is what the first step makes.
+            retry_or_report(&scope, SetUpError::Step { step: SetUpStep::Organization, source })
+        })
+    }
+}
