@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,7 +10,7 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
-use voxanne_sandbox::{Options, Outbound, serve};
+use voxanne_sandbox::{Options, Outbound, Sandbox};
 
 /// Stands in for the providers on loopback.
 #[derive(Debug, Parser)]
@@ -36,6 +37,9 @@ struct Arguments {
     /// How long an outbound call is talked in, in milliseconds.
     #[arg(long, default_value_t = 4_000)]
     talk_ms: u64,
+    /// Go on with the state in this file, if it is there, and keep the state in it.
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -49,7 +53,7 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port))
         .await
         .with_context(|| format!("cannot listen on 127.0.0.1:{}", arguments.port))?;
-    announce(&format!("listening on http://{}", listener.local_addr()?))?;
+    let address = listener.local_addr()?;
     let outbound = if arguments.hold_outbound {
         Outbound::Hold
     } else {
@@ -63,15 +67,17 @@ async fn main() -> anyhow::Result<()> {
         vapi_keys: arguments.vapi_keys,
         vapi_concurrency: arguments.vapi_concurrency,
         outbound,
+        state: arguments.state,
     };
-    serve(listener, options, async move {
+    let sandbox = Sandbox::open(listener, options)?;
+    announce(&format!("listening on http://{address}"))?;
+    let told_to_stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-    })
-    .await
-    .context("the sandbox failed")
+    };
+    sandbox.run(told_to_stop).await.context("the sandbox failed")
 }
 
 /// The one line on standard output, which whoever started the program waits for.

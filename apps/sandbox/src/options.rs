@@ -1,5 +1,6 @@
 //! What a sandbox is started with.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What happens to an outbound call that nobody plays by hand.
@@ -25,7 +26,8 @@ impl Default for Outbound {
 /// What a sandbox is started with.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Makes every id, number and generated secret repeatable. Without it they are random.
+    /// Makes every id, number and generated secret repeatable. Without it they are random. A state file that is
+    /// there already has its own, which goes on.
     pub seed: Option<u64>,
     /// The bearer keys Vapi accepts; any key will do when there is none.
     pub vapi_keys: Vec<String>,
@@ -33,10 +35,18 @@ pub struct Options {
     pub vapi_concurrency: u32,
     /// What becomes of outbound calls.
     pub outbound: Outbound,
+    /// The file whose state it goes on with and where it keeps its own. Without it everything is forgotten.
+    pub state: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: None, vapi_keys: Vec::new(), vapi_concurrency: 10, outbound: Outbound::default() }
+        Self {
+            seed: None,
+            vapi_keys: Vec::new(),
+            vapi_concurrency: 10,
+            outbound: Outbound::default(),
+            state: None,
+        }
     }
 }

@@ -15,6 +15,10 @@ pub(crate) struct Provider {
     pub(crate) routes: fn(&Shared) -> Router<Shared>,
     /// Everything it holds.
     pub(crate) state: fn(&World) -> Value,
+    /// What it keeps for the next sandbox.
+    pub(crate) keep: fn(&World) -> Value,
+    /// Takes over what another sandbox kept; nothing is taken when there is an error.
+    pub(crate) restore: fn(&World, Value) -> serde_json::Result<()>,
     /// Forgets everything.
     pub(crate) reset: fn(&World),
     /// The body it would send with an error of this status.

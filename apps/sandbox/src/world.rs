@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +26,8 @@ pub(crate) struct World {
     pub(crate) http: reqwest::Client,
     /// Where it is reached, without a slash at the end.
     pub(crate) base: String,
+    /// Told whenever something is changed that is kept.
+    pub(crate) changes: Arc<Notify>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
     pub(crate) seed: Option<u64>,
@@ -38,14 +41,16 @@ impl World {
         let http =
             reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
         let ids = Ids::new(options.seed);
+        let changes = Arc::new(Notify::new());
         Ok(Self {
             clock: Clock::live(),
-            vapi: Vapi::new(options, &ids),
+            vapi: Vapi::new(options, &ids, changes.clone()),
             ids,
             journal: Journal::default(),
             faults: Faults::default(),
             http,
             base,
+            changes,
             stop,
             tasks: TaskTracker::new(),
             seed: options.seed,

@@ -63,8 +63,12 @@ fn cors(origins: &[String]) -> anyhow::Result<CorsLayer> {
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, layers::REQUEST_ID, idempotency_key])
-        .expose_headers([layers::REQUEST_ID, header::RETRY_AFTER, HeaderName::from_static("idempotent-replayed")])
-        .max_age(Duration::from_secs(600)))
+        .expose_headers([
+            layers::REQUEST_ID,
+            header::RETRY_AFTER,
+            HeaderName::from_static("idempotent-replayed"),
+        ])
+        .max_age(Duration::from_mins(10)))
 }
 
 /// Serves until `stopping`, then lets the requests under way finish, for a bounded time.

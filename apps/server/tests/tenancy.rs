@@ -429,7 +429,10 @@ async fn strangers_members_and_stale_tokens_change_nothing() {
         assert_eq!(invited.code(), (403, code), "{who}");
     }
     let me = world.get("/api/me", &stale).await;
-    assert_eq!((me.body["user"]["email"].clone(), &me.body["organization"]["id"]), (Value::Null, &json!(ann.org)));
+    assert_eq!(
+        (me.body["user"]["email"].clone(), &me.body["organization"]["id"]),
+        (Value::Null, &json!(ann.org))
+    );
     assert_eq!(world.send(Method::PATCH, &org, None, change()).await.code(), (401, "token_required"));
     assert_eq!(world.send(Method::PATCH, &org, Some("junk"), change()).await.code(), (401, "token_invalid"));
     assert_eq!(world.get("/api/audit", &member).await.code(), (403, "role_required"));

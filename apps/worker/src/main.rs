@@ -47,8 +47,9 @@ async fn start() -> anyhow::Result<()> {
     guard::check_login(&store).await?;
     let queue = Queue::new(&pool, 8)?;
     let port = settings.work.metrics_port;
-    let listener =
-        TcpListener::bind(("0.0.0.0", port)).await.with_context(|| format!("port {port} cannot be listened on"))?;
+    let listener = TcpListener::bind(("0.0.0.0", port))
+        .await
+        .with_context(|| format!("port {port} cannot be listened on"))?;
     tracing::info!(address = %listener.local_addr()?, "figures are served");
 
     let concurrency = settings.work.concurrency;

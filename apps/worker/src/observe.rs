@@ -88,5 +88,6 @@ fn record(task: &str, counts: [i64; 4], oldest_due_seconds: i64) {
     for (state, count) in ["due", "scheduled", "running", "dead"].into_iter().zip(counts) {
         metrics::gauge!("voxanne_jobs", "task" => task.to_owned(), "state" => state).set(float(count));
     }
-    metrics::gauge!("voxanne_job_oldest_due_seconds", "task" => task.to_owned()).set(float(oldest_due_seconds));
+    metrics::gauge!("voxanne_job_oldest_due_seconds", "task" => task.to_owned())
+        .set(float(oldest_due_seconds));
 }

@@ -33,12 +33,22 @@ impl Plugin for RetryPolicy {
             async move {
                 let (job, attempts) = (*failure.job.id(), *failure.job.attempts());
                 let task = failure.job.task_identifier().clone();
-                tracing::warn!(job, task, attempts, error = failure.error, "a job failed and will be tried again");
+                tracing::warn!(
+                    job,
+                    task,
+                    attempts,
+                    error = failure.error,
+                    "a job failed and will be tried again"
+                );
                 metrics::counter!("voxanne_job_failures_total", "task" => task).increment(1);
                 let wait = SignedDuration::try_from(delay(attempts)).unwrap_or(SignedDuration::from_secs(2));
                 // Should this not succeed, the library's own curve stands.
                 if let Err(error) = queue.retry_at(job, SystemClock.now() + wait).await {
-                    tracing::warn!(job, error = &error as &dyn std::error::Error, "the retry could not be scheduled");
+                    tracing::warn!(
+                        job,
+                        error = &error as &dyn std::error::Error,
+                        "the retry could not be scheduled"
+                    );
                 }
             }
         });
@@ -50,7 +60,11 @@ impl Plugin for RetryPolicy {
         // By default a job whose worker died gets its attempt back, so one that kills its process would do so for
         // ever. A first crash is forgiven at once; from the second on it counts and waits.
         hooks.on(JobRecovery, |recovery| async move {
-            if *recovery.job.attempts() <= 1 { JobRecoveryResult::Default } else { JobRecoveryResult::FailWithBackoff }
+            if *recovery.job.attempts() <= 1 {
+                JobRecoveryResult::Default
+            } else {
+                JobRecoveryResult::FailWithBackoff
+            }
         });
     }
 }

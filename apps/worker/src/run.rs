@@ -31,7 +31,9 @@ pub async fn run(queue: Queue, work: Arc<Work>, concurrency: usize, stopping: Ca
         match outcome {
             Ok(()) if stopping.is_cancelled() => break,
             Ok(()) => tracing::warn!("the queue's worker ended by itself; starting it again"),
-            Err(error) => tracing::error!(error = format!("{error:#}"), "the queue's worker failed; starting it again"),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the queue's worker failed; starting it again");
+            }
         }
         tokio::select! {
             () = stopping.cancelled() => {}

@@ -86,14 +86,16 @@ fn resolved(schema: &Value, document: &Value, depth: usize) -> Value {
     for choice in ["oneOf", "anyOf", "allOf"] {
         if let Some(options) = schema[choice].as_array() {
             let real = options.iter().find(|option| option["type"] != "null");
-            return real.map_or(json!({}), |option| resolved(option, document, depth + 1));
+            return real.map_or_else(|| json!({}), |option| resolved(option, document, depth + 1));
         }
     }
     match schema {
         Value::Object(fields) => {
             Value::Object(fields.iter().map(|(k, v)| (k.clone(), resolved(v, document, depth + 1))).collect())
         }
-        Value::Array(items) => Value::Array(items.iter().map(|item| resolved(item, document, depth + 1)).collect()),
+        Value::Array(items) => {
+            Value::Array(items.iter().map(|item| resolved(item, document, depth + 1)).collect())
+        }
         other => other.clone(),
     }
 }
@@ -120,7 +122,9 @@ pub fn value_of(name: &str, schema: &Value) -> Value {
     match (kind(schema).as_str(), schema["format"].as_str().unwrap_or_default()) {
         ("object", _) => body_of(schema),
         ("array", _) => json!([]),
-        ("integer" | "number", _) => schema.get("minimum").filter(|v| v.is_number()).cloned().unwrap_or(json!(30)),
+        ("integer" | "number", _) => {
+            schema.get("minimum").filter(|v| v.is_number()).cloned().unwrap_or_else(|| json!(30))
+        }
         ("boolean", _) => json!(true),
         (_, "date-time") => json!("2031-03-04T15:00:00Z"),
         (_, "uuid") => json!(uuid::Uuid::now_v7()),

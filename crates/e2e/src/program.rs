@@ -21,7 +21,9 @@ fn binary(name: &str) -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
     let path = test.ancestors().nth(2).context("a target directory")?.join(name);
     if !path.exists() {
-        bail!("{name} is not built; run `cargo build --workspace --bins` (or `cargo xtask test`, which does)");
+        bail!(
+            "{name} is not built; run `cargo build --workspace --bins` (or `cargo xtask test`, which does)"
+        );
     }
     Ok(path)
 }

@@ -51,7 +51,9 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, probe: imp
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap_or_else(|_| panic!("{what} did not happen"))
+    tokio::time::timeout(Duration::from_mins(1), waiting)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not happen"))
 }
 
 fn free_port() -> anyhow::Result<u16> {
@@ -66,7 +68,7 @@ impl Stack {
         let folder = TempDir::new()?;
         let http = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(60))
+            .timeout(Duration::from_mins(1))
             .pool_max_idle_per_host(64)
             .build()?;
         let sandbox_port = free_port()?;
@@ -81,7 +83,8 @@ impl Stack {
         let metrics_port = free_port()?;
         let (servers_wanted, servers) = (servers, Vec::new());
         let worker = None;
-        let mut stack = Self { db, http, servers, worker, sandbox, sandbox_url, folder, metrics_port, secrets };
+        let mut stack =
+            Self { db, http, servers, worker, sandbox, sandbox_url, folder, metrics_port, secrets };
         for _ in 0..servers_wanted {
             let port = free_port()?;
             let program = stack.server_on(port)?;
@@ -150,7 +153,7 @@ impl Stack {
                 tokio::time::sleep(Duration::from_millis(25)).await;
             }
         };
-        if tokio::time::timeout(Duration::from_secs(60), waiting).await.is_err() {
+        if tokio::time::timeout(Duration::from_mins(1), waiting).await.is_err() {
             bail!("the server did not get ready:\n{}", self.servers[index].program.output());
         }
         Ok(())
@@ -188,7 +191,9 @@ impl Stack {
     /// A new operator's access token.
     pub async fn operator(&self) -> anyhow::Result<String> {
         let email = format!("operator-{}@voxanne.example", uuid::Uuid::now_v7().simple());
-        let made = self.voxctl(&["admin", "create", "--email", &email, "--password-stdin", "--json"], PASSWORD).await?;
+        let made = self
+            .voxctl(&["admin", "create", "--email", &email, "--password-stdin", "--json"], PASSWORD)
+            .await?;
         let made: Value = serde_json::from_str(made.trim()).context(made)?;
         let user = made["userId"].as_str().context("userId")?;
         let token = self.voxctl(&["token", "--user", user, "--role", "platform_admin"], "").await?;

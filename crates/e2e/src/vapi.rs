@@ -14,13 +14,15 @@ pub const CALLER: &str = "+15005550009";
 /// The inbound assistant, number id, number and secret of an organization in the sandbox's state.
 pub(crate) fn line_of(state: &Value, org_id: &str) -> Option<(String, String, String, String)> {
     let vapi = state.pointer("/providers/vapi")?;
-    let all = |kind: &str| -> Option<Vec<Value>> {
-        let things = vapi.get(kind)?;
-        Some(things.as_array().cloned().unwrap_or_else(|| {
-            things.as_object().map(|o| o.values().cloned().collect()).unwrap_or_default()
-        }))
-    };
-    let text = |thing: &Value, pointer: &str| thing.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let all =
+        |kind: &str| -> Option<Vec<Value>> {
+            let things = vapi.get(kind)?;
+            Some(things.as_array().cloned().unwrap_or_else(|| {
+                things.as_object().map(|o| o.values().cloned().collect()).unwrap_or_default()
+            }))
+        };
+    let text =
+        |thing: &Value, pointer: &str| thing.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let assistant = all("assistants")?.into_iter().find(|assistant| {
         text(assistant, "/metadata/org_id").as_deref() == Some(org_id)
             && text(assistant, "/metadata/kind").as_deref() == Some("inbound")
@@ -30,7 +32,8 @@ pub(crate) fn line_of(state: &Value, org_id: &str) -> Option<(String, String, St
         .into_iter()
         .find(|number| text(number, "/assistantId").as_deref() == Some(assistant_id.as_str()))?;
     let credential_id = text(&assistant, "/server/credentialId")?;
-    let credential = all("credentials")?.into_iter().find(|c| text(c, "/id").as_deref() == Some(&credential_id))?;
+    let credential =
+        all("credentials")?.into_iter().find(|c| text(c, "/id").as_deref() == Some(&credential_id))?;
     let secret = text(&credential, "/authenticationPlan/secretKey")?;
     Some((assistant_id, text(&number, "/id")?, text(&number, "/number")?, secret))
 }
@@ -54,7 +57,8 @@ pub fn call(clinic: &Clinic, call_id: &str) -> Value {
 
 /// A message with one tool call.
 pub fn tool_call(clinic: &Clinic, call_id: &str, tool_call_id: &str, name: &str, arguments: &Value) -> Value {
-    let one = json!({"id": tool_call_id, "type": "function", "function": {"name": name, "arguments": arguments}});
+    let one =
+        json!({"id": tool_call_id, "type": "function", "function": {"name": name, "arguments": arguments}});
     json!({"message": {
         "type": "tool-calls", "timestamp": 1_795_000_000_000_u64, "toolCallList": [one], "toolCalls": [one],
         "call": call(clinic, call_id),
@@ -93,7 +97,13 @@ pub fn report(clinic: &Clinic, call_id: &str) -> Value {
 }
 
 /// A delivery to a server, signed with `secret` as of `at`.
-pub fn deliver_as(stack: &Stack, server: usize, secret: &str, at: Timestamp, message: &Value) -> RequestBuilder {
+pub fn deliver_as(
+    stack: &Stack,
+    server: usize,
+    secret: &str,
+    at: Timestamp,
+    message: &Value,
+) -> RequestBuilder {
     let (body, timestamp) = (message.to_string(), at.as_millisecond().to_string());
     let signature = sign(secret, &timestamp, &body);
     stack

@@ -1,5 +1,7 @@
 //! Whatever is sent, the answer is a clear 4xx in the one shape of errors, and nothing happens.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use voxanne_e2e::{
@@ -9,7 +11,11 @@ use voxanne_e2e::{
 
 fn path_of(operation: &Operation, clinic: &Clinic) -> String {
     operation.path_parameters().into_iter().fold(operation.path.clone(), |path, parameter| {
-        let id = if path.contains("/organizations/{id}") { clinic.org_id.clone() } else { uuid::Uuid::now_v7().to_string() };
+        let id = if path.contains("/organizations/{id}") {
+            clinic.org_id.clone()
+        } else {
+            uuid::Uuid::now_v7().to_string()
+        };
         path.replacen(&format!("{{{parameter}}}"), &id, 1)
     })
 }
@@ -18,7 +24,8 @@ fn path_of(operation: &Operation, clinic: &Clinic) -> String {
 async fn refusal(request: RequestBuilder, what: &str) -> (StatusCode, String, Vec<String>) {
     let answer = request.send().await.unwrap();
     let (status, id) = (answer.status(), answer.headers().get("x-request-id").cloned());
-    let kind = answer.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+    let kind =
+        answer.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     let text = answer.text().await.unwrap();
     assert!(status.is_client_error(), "{what} answered {status}: {text}");
     assert_eq!(kind, "application/json", "{what}: {text}");
@@ -31,7 +38,9 @@ async fn refusal(request: RequestBuilder, what: &str) -> (StatusCode, String, Ve
 }
 
 fn names(fields: &[String], field: &str) -> bool {
-    fields.iter().any(|found| found == field || found.starts_with(&format!("{field}.")) || found.starts_with(&format!("{field}[")))
+    fields.iter().any(|found| {
+        found == field || found.starts_with(&format!("{field}.")) || found.starts_with(&format!("{field}["))
+    })
 }
 
 #[tokio::test]
@@ -61,7 +70,8 @@ async fn no_body_breaks_an_operation() {
         expect("\u{1}".to_owned(), 400, "malformed_json").await;
         expect(format!("{}1{}", "[".repeat(200), "]".repeat(200)), 400, "body_too_deep").await;
         expect(format!("\"{}\"", "x".repeat(2 * 1024 * 1024)), 413, "body_too_large").await;
-        let (status, ..) = refusal(clinic.request(&stack, operation.method.clone(), &path).body("a=b"), &name).await;
+        let (status, ..) =
+            refusal(clinic.request(&stack, operation.method.clone(), &path).body("a=b"), &name).await;
         assert_eq!(status.as_u16(), 415, "{name}");
 
         let good = body_of(schema);
@@ -111,12 +121,18 @@ async fn no_path_or_query_breaks_an_operation() {
     let stack = Stack::start(1).await.unwrap();
     let clinic = stack.sign_up("Clinic").await.unwrap();
     for operation in operations(&stack).await.unwrap() {
-        if operation.is_open || operation.is_operators() || operation.is_providers() || operation.path.contains("/events") {
+        if operation.is_open
+            || operation.is_operators()
+            || operation.is_providers()
+            || operation.path.contains("/events")
+        {
             continue;
         }
         let name = operation.name();
         for parameter in operation.path_parameters() {
-            for bad in ["not-a-uuid", "%00", "00000000-0000-0000-0000-00000000000g", "'; drop table calls; --"] {
+            for bad in
+                ["not-a-uuid", "%00", "00000000-0000-0000-0000-00000000000g", "'; drop table calls; --"]
+            {
                 let path = path_of(&operation, &clinic);
                 let given = operation.path.replace(&format!("{{{parameter}}}"), bad);
                 let path = if given.contains('{') { path } else { given };
@@ -138,7 +154,9 @@ async fn no_path_or_query_breaks_an_operation() {
                 refusal(clinic.request(&stack, Method::GET, &asked), &asked).await;
             }
         }
-        for (parameter, bad) in [("limit", "0"), ("limit", "101"), ("limit", "many"), ("cursor", "???"), ("from", "yesterday")] {
+        for (parameter, bad) in
+            [("limit", "0"), ("limit", "101"), ("limit", "many"), ("cursor", "???"), ("from", "yesterday")]
+        {
             if operation.query.iter().any(|query| query == parameter) {
                 let asked = format!("{path}?{parameter}={bad}");
                 let (status, _, fields) = refusal(clinic.request(&stack, Method::GET, &asked), &asked).await;
@@ -184,7 +202,8 @@ async fn values_that_break_a_rule_are_named_with_it() {
         assert!(names(&fields, field), "{what}: {fields:?}");
     };
     let signup = |field: &str, value: Value| {
-        let mut body = json!({"email": "a@b.example", "password": "a long enough passphrase", "organizationName": "X"});
+        let mut body =
+            json!({"email": "a@b.example", "password": "a long enough passphrase", "organizationName": "X"});
         body[field] = value;
         body
     };
@@ -198,16 +217,42 @@ async fn values_that_break_a_rule_are_named_with_it() {
     check(Method::PATCH, &organization, json!({"alertPhone": "0123"}), "alertPhone").await;
     check(Method::POST, "/api/contacts", json!({"name": "A", "phone": "15005550006"}), "phone").await;
     check(Method::POST, "/api/contacts", json!({"name": "A", "phone": "+0123456789"}), "phone").await;
-    check(Method::POST, "/api/contacts", json!({"name": "A", "phone": "+15005550006", "email": "x"}), "email").await;
-    check(Method::POST, "/api/services", json!({"name": "A", "price": 1.234, "duration_minutes": 30}), "price").await;
-    check(Method::POST, "/api/services", json!({"name": "A", "price": -1, "duration_minutes": 30}), "price").await;
-    check(Method::POST, "/api/services", json!({"name": "A", "price": 1, "duration_minutes": 0}), "duration_minutes").await;
+    check(
+        Method::POST,
+        "/api/contacts",
+        json!({"name": "A", "phone": "+15005550006", "email": "x"}),
+        "email",
+    )
+    .await;
+    check(
+        Method::POST,
+        "/api/services",
+        json!({"name": "A", "price": 1.234, "duration_minutes": 30}),
+        "price",
+    )
+    .await;
+    check(Method::POST, "/api/services", json!({"name": "A", "price": -1, "duration_minutes": 30}), "price")
+        .await;
+    check(
+        Method::POST,
+        "/api/services",
+        json!({"name": "A", "price": 1, "duration_minutes": 0}),
+        "duration_minutes",
+    )
+    .await;
     let appointment = |field: &str, value: Value| {
         let mut body = json!({"contact_name": "A", "phone_number": "+15005550006", "scheduled_at": "2031-03-04T15:00:00Z"});
         body[field] = value;
         body
     };
-    check(Method::POST, "/api/appointments", appointment("scheduled_at", json!("tomorrow")), "scheduled_at").await;
+    check(Method::POST, "/api/appointments", appointment("scheduled_at", json!("tomorrow")), "scheduled_at")
+        .await;
     check(Method::POST, "/api/appointments", appointment("phone_number", json!("12")), "phone_number").await;
-    check(Method::POST, "/api/appointments", appointment("duration_minutes", json!(100_000)), "duration_minutes").await;
+    check(
+        Method::POST,
+        "/api/appointments",
+        appointment("duration_minutes", json!(100_000)),
+        "duration_minutes",
+    )
+    .await;
 }

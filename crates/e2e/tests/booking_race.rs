@@ -15,7 +15,13 @@ async fn five_hundred_at_once_make_one_appointment_and_499_proper_answers() {
     let messages = (0..500).map(|n| {
         let arguments = json!({"date": "next tuesday", "time": "10:00", "patientName": format!("Caller {n}"),
             "patientPhone": format!("+1500555{n:04}")});
-        vapi::tool_call(&clinic, &uuid::Uuid::now_v7().to_string(), &format!("call_{n}"), "bookClinicAppointment", &arguments)
+        vapi::tool_call(
+            &clinic,
+            &uuid::Uuid::now_v7().to_string(),
+            &format!("call_{n}"),
+            "bookClinicAppointment",
+            &arguments,
+        )
     });
     let (stack, clinic) = (&stack, &clinic);
     let answers: Vec<Value> = stream::iter(messages.enumerate())
@@ -53,15 +59,28 @@ async fn the_same_tool_call_delivered_many_times_books_once_and_says_the_same() 
     let stack = Stack::start(1).await.unwrap();
     let clinic = stack.clinic("Clinic").await.unwrap();
     let arguments = json!({"date": "next tuesday", "time": "2pm", "patientName": "Ann"});
-    let message = vapi::tool_call(&clinic, "019c0000-0000-7000-8000-00000000000a", "call_same", "bookClinicAppointment", &arguments);
+    let message = vapi::tool_call(
+        &clinic,
+        "019c0000-0000-7000-8000-00000000000a",
+        "call_same",
+        "bookClinicAppointment",
+        &arguments,
+    );
     let (stack, clinic, message) = (&stack, &clinic, &message);
-    let said: Vec<Value> = stream::iter(0..20)
-        .map(|_| async move { vapi::deliver(stack, clinic, message).send().await.unwrap().json().await.unwrap() })
-        .buffer_unordered(20)
-        .collect()
-        .await;
+    let said: Vec<Value> =
+        stream::iter(0..20)
+            .map(|_| async move {
+                vapi::deliver(stack, clinic, message).send().await.unwrap().json().await.unwrap()
+            })
+            .buffer_unordered(20)
+            .collect()
+            .await;
     assert!(said.iter().all(|answer| answer == &said[0]), "{said:?}");
-    assert!(said[0]["results"][0]["result"].as_str().unwrap().to_lowercase().contains("booked"), "{}", said[0]);
+    assert!(
+        said[0]["results"][0]["result"].as_str().unwrap().to_lowercase().contains("booked"),
+        "{}",
+        said[0]
+    );
     assert_eq!(stack.rows("select count(*) from appointments").await, 1);
     assert_eq!(stack.rows("select count(*) from calls").await, 1);
 }

@@ -1,6 +1,8 @@
 //! Two clinics side by side: whatever one asks for with the other's ids, it learns nothing and changes nothing.
 //! The walk comes from the API's own document, so a new route is walked without anybody adding it here.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use voxanne_e2e::{
@@ -27,15 +29,19 @@ async fn furnish(stack: &Stack, clinic: &Clinic) {
         json!({"name": "Quillfeather", "phone": "+447700900123", "email": "quillfeather@private.example"}),
     )
     .await;
-    post("/api/services", json!({"name": "Zanzibar", "price": 12, "duration_minutes": 30, "keywords": ["zanzibar"]}))
-        .await;
+    post(
+        "/api/services",
+        json!({"name": "Zanzibar", "price": 12, "duration_minutes": 30, "keywords": ["zanzibar"]}),
+    )
+    .await;
     let call = "019c0000-0000-7000-8000-000000000001";
     let arguments = json!({"date": "next tuesday", "time": "10:00", "patientName": "Quillfeather",
         "patientPhone": "+447700900123", "service": "Zanzibar"});
-    let answer = deliver(stack, clinic, &tool_call(clinic, call, "call_1", "bookClinicAppointment", &arguments))
-        .send()
-        .await
-        .unwrap();
+    let answer =
+        deliver(stack, clinic, &tool_call(clinic, call, "call_1", "bookClinicAppointment", &arguments))
+            .send()
+            .await
+            .unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     let mut message = report(clinic, call);
     message["message"]["analysis"]["summary"] = json!("Zanzibar was discussed.");
@@ -59,7 +65,11 @@ async fn foreign_path(stack: &Stack, operation: &Operation, other: &Clinic) -> S
         } else {
             let rows = other.get(stack, &list).await.unwrap();
             let first = rows.pointer("/data/0/id").and_then(Value::as_str);
-            first.unwrap_or_else(|| panic!("{}: {list} lists nothing to take an id from: {rows}", operation.name())).to_owned()
+            first
+                .unwrap_or_else(|| {
+                    panic!("{}: {list} lists nothing to take an id from: {rows}", operation.name())
+                })
+                .to_owned()
         };
         path = path.replacen(&format!("{{{parameter}}}"), &id, 1);
     }
@@ -127,10 +137,15 @@ async fn no_operation_reaches_another_clinic() {
             if operation.properties().contains_key(*name) && !names_another {
                 let mut body = body.clone().unwrap_or(json!({}));
                 body[*name] = json!(id);
-                let answer = mine.request(&stack, operation.method.clone(), &path).json(&body).send().await.unwrap();
+                let answer =
+                    mine.request(&stack, operation.method.clone(), &path).json(&body).send().await.unwrap();
                 let (status, text) = (answer.status(), answer.text().await.unwrap());
                 assert_nothing_leaks(&text, &other, &operation.name());
-                assert!(status.is_client_error(), "{} with {name} of another clinic answered {status}: {text}", operation.name());
+                assert!(
+                    status.is_client_error(),
+                    "{} with {name} of another clinic answered {status}: {text}",
+                    operation.name()
+                );
             }
             // And in the query.
             if operation.query.iter().any(|q| q == name) {
@@ -154,7 +169,11 @@ async fn no_operation_reaches_another_clinic() {
 
 async fn foreign_ids(stack: &Stack, other: &Clinic) -> Vec<(&'static str, String)> {
     let mut ids = Vec::new();
-    for (name, list) in [("contact_id", "/api/contacts"), ("service_id", "/api/services"), ("call_id", "/api/calls-dashboard")] {
+    for (name, list) in [
+        ("contact_id", "/api/contacts"),
+        ("service_id", "/api/services"),
+        ("call_id", "/api/calls-dashboard"),
+    ] {
         let rows = other.get(stack, list).await.unwrap();
         ids.push((name, rows["data"][0]["id"].as_str().unwrap().to_owned()));
     }
@@ -169,7 +188,9 @@ async fn an_operators_token_reaches_no_clinics_routes() {
     let clinic = stack.sign_up("Clinic").await.unwrap();
     let operator = stack.operator().await.unwrap();
     for operation in operations(&stack).await.unwrap() {
-        let tenants = !operation.is_open && !operation.is_operators() && !operation.path.ends_with("/me")
+        let tenants = !operation.is_open
+            && !operation.is_operators()
+            && !operation.path.ends_with("/me")
             && !operation.path.contains("/auth/");
         if !tenants {
             continue;
@@ -177,7 +198,8 @@ async fn an_operators_token_reaches_no_clinics_routes() {
         let path = operation.path_parameters().into_iter().fold(operation.path.clone(), |path, parameter| {
             path.replace(&format!("{{{parameter}}}"), &clinic.org_id)
         });
-        let mut request = stack.http.request(operation.method.clone(), stack.url(&path)).bearer_auth(&operator);
+        let mut request =
+            stack.http.request(operation.method.clone(), stack.url(&path)).bearer_auth(&operator);
         if let Some(schema) = &operation.body {
             request = request.json(&body_of(schema));
         }

@@ -1,5 +1,6 @@
 //! Provider messages that are repeated, late, out of order, forged or nobody's.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![expect(clippy::disallowed_methods, reason = "a signature carries the real time")]
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +11,9 @@ use voxanne_e2e::{Clinic, Stack, eventually, vapi};
 async fn metric(stack: &Stack, reason: &str) -> f64 {
     let text = stack.http.get(stack.url("/metrics")).send().await.unwrap().text().await.unwrap();
     let line = text.lines().find(|line| {
-        line.starts_with("voxanne_webhook_rejected_total{") && line.contains(&format!("reason=\"{reason}\"")) && line.contains("provider=\"vapi\"")
+        line.starts_with("voxanne_webhook_rejected_total{")
+            && line.contains(&format!("reason=\"{reason}\""))
+            && line.contains("provider=\"vapi\"")
     });
     line.and_then(|line| line.rsplit(' ').next()).and_then(|n| n.parse().ok()).unwrap_or(0.0)
 }
@@ -32,21 +35,41 @@ async fn what_is_not_genuine_is_refused_counted_and_changes_nothing() {
     let stack = Stack::start(1).await.unwrap();
     let (mine, other) = (stack.clinic("Mine").await.unwrap(), stack.clinic("Other").await.unwrap());
     let arguments = json!({"date": "next tuesday", "time": "10:00", "patientName": "Ann"});
-    let message = vapi::tool_call(&mine, "019c0000-0000-7000-8000-000000000001", "c1", "bookClinicAppointment", &arguments);
+    let message = vapi::tool_call(
+        &mine,
+        "019c0000-0000-7000-8000-000000000001",
+        "c1",
+        "bookClinicAppointment",
+        &arguments,
+    );
     let now = Timestamp::now();
 
     // Another tenant's secret.
     refused(vapi::deliver_as(&stack, 0, &other.secret, now, &message), 401, "Invalid signature").await;
     // Recorded an hour ago, or dated in the future.
-    for drift in [SignedDuration::from_hours(-1), SignedDuration::from_secs(-301), SignedDuration::from_hours(1)] {
-        refused(vapi::deliver_as(&stack, 0, &mine.secret, now + drift, &message), 401, "Invalid signature").await;
+    for drift in
+        [SignedDuration::from_hours(-1), SignedDuration::from_secs(-301), SignedDuration::from_hours(1)]
+    {
+        refused(vapi::deliver_as(&stack, 0, &mine.secret, now + drift, &message), 401, "Invalid signature")
+            .await;
     }
     let url = stack.url("/api/vapi/webhook");
     // Unsigned, half signed, nonsense, a wrong plain secret.
     refused(stack.http.post(&url).json(&message), 401, "Invalid signature").await;
-    refused(stack.http.post(&url).json(&message).header("x-vapi-signature", "00"), 401, "Invalid signature").await;
-    refused(stack.http.post(&url).json(&message).header("x-vapi-secret", &other.secret), 401, "Invalid signature").await;
-    let nonsense = stack.http.post(&url).json(&message).header("x-vapi-signature", "ü").header("x-vapi-timestamp", "now");
+    refused(stack.http.post(&url).json(&message).header("x-vapi-signature", "00"), 401, "Invalid signature")
+        .await;
+    refused(
+        stack.http.post(&url).json(&message).header("x-vapi-secret", &other.secret),
+        401,
+        "Invalid signature",
+    )
+    .await;
+    let nonsense = stack
+        .http
+        .post(&url)
+        .json(&message)
+        .header("x-vapi-signature", "ü")
+        .header("x-vapi-timestamp", "now");
     refused(nonsense, 401, "Invalid signature").await;
     // The body changed on the way.
     let signed = vapi::deliver(&stack, &mine, &message).build().unwrap();
@@ -127,7 +150,8 @@ async fn nothing_of_a_message_that_must_not_be_kept_is_kept() {
     let call = "019c0000-0000-7000-8000-000000000200";
     vapi::deliver(&stack, &clinic, &vapi::report(&clinic, call)).send().await.unwrap();
     let row = reported(&stack, &clinic, call).await;
-    let detail = clinic.get(&stack, &format!("/api/calls-dashboard/{}", row["id"].as_str().unwrap())).await.unwrap();
+    let detail =
+        clinic.get(&stack, &format!("/api/calls-dashboard/{}", row["id"].as_str().unwrap())).await.unwrap();
     let text = detail.to_string();
     assert!(text.contains("[SSN]"), "{text}");
     assert!(!text.contains("planted-recording"), "the provider's recording URL is never given out: {text}");
@@ -153,10 +177,11 @@ async fn everything_stored(stack: &Stack) -> String {
     .unwrap();
     let mut all = String::new();
     for table in tables {
-        let rows: Option<String> = sqlx::query_scalar(AssertSqlSafe(format!("select string_agg(t::text, E'\\n') from {table} t")))
-            .fetch_one(&mut owner)
-            .await
-            .unwrap();
+        let rows: Option<String> =
+            sqlx::query_scalar(AssertSqlSafe(format!("select string_agg(t::text, E'\\n') from {table} t")))
+                .fetch_one(&mut owner)
+                .await
+                .unwrap();
         all += &rows.unwrap_or_default();
     }
     all
@@ -167,14 +192,22 @@ async fn malformed_messages_are_refused_clearly() {
     let stack = Stack::start(1).await.unwrap();
     let clinic = stack.clinic("Clinic").await.unwrap();
     for (body, status) in [("{", 400), ("[]", 400), ("\"x\"", 400), ("{}", 400), (&"[".repeat(5_000), 400)] {
-        let answer = stack.http.post(stack.url("/api/vapi/webhook")).header("content-type", "application/json").body(body.to_owned());
+        let answer = stack
+            .http
+            .post(stack.url("/api/vapi/webhook"))
+            .header("content-type", "application/json")
+            .body(body.to_owned());
         let answer = answer.send().await.unwrap();
         assert_eq!(answer.status().as_u16(), status, "{}", &body[..body.len().min(20)]);
         let body: Value = answer.json().await.unwrap();
         assert!(body["code"].is_string(), "{body}");
     }
     let large = format!("{{\"message\": \"{}\"}}", "x".repeat(2 * 1024 * 1024));
-    let answer = stack.http.post(stack.url("/api/vapi/webhook")).header("content-type", "application/json").body(large);
+    let answer = stack
+        .http
+        .post(stack.url("/api/vapi/webhook"))
+        .header("content-type", "application/json")
+        .body(large);
     assert_eq!(answer.send().await.unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE);
 
     // Signed, but with a type nobody knows, or texts no database holds: taken and harmless.

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A JSON object.
 pub(crate) type Object = Map<String, Value>;
 
-/// Objects of one kind in the order they were made.
-#[derive(Debug, Default)]
+/// Objects of one kind in the order they were made. Kept, it is a list of them.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+#[serde(into = "Vec<Object>", try_from = "Vec<Object>")]
 pub(crate) struct Collection {
     next: u64,
     rows: BTreeMap<u64, Object>,
@@ -39,6 +41,31 @@ impl Collection {
     /// All, the newest first.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Object> {
         self.rows.values().rev()
+    }
+}
+
+impl From<Collection> for Vec<Object> {
+    fn from(collection: Collection) -> Self {
+        collection.rows.into_values().collect()
+    }
+}
+
+impl FromIterator<Object> for Collection {
+    fn from_iter<I: IntoIterator<Item = Object>>(objects: I) -> Self {
+        let mut collection = Self::default();
+        objects.into_iter().for_each(|object| collection.insert(object));
+        collection
+    }
+}
+
+impl TryFrom<Vec<Object>> for Collection {
+    type Error = &'static str;
+
+    fn try_from(objects: Vec<Object>) -> Result<Self, Self::Error> {
+        if objects.iter().any(|object| text(object, "id").is_empty()) {
+            return Err("an object without an id");
+        }
+        Ok(objects.into_iter().collect())
     }
 }
 

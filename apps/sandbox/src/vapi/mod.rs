@@ -21,13 +21,14 @@ mod store;
 mod tools;
 mod wav;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::ids::Ids;
 use crate::options::{Options, Outbound};
@@ -35,13 +36,18 @@ use crate::provider::Provider;
 use crate::world::{Shared, World};
 use collection::{Collection, Object};
 use refusal::Refusal;
-use store::Store;
+use store::{Account, Store};
 
 /// Vapi's part of the sandbox.
 pub(crate) const PROVIDER: Provider = Provider {
     name: "vapi",
     routes,
     state,
+    keep: |world| json!(world.vapi.store().kept()),
+    restore: |world, kept| {
+        *world.vapi.store() = serde_json::from_value(kept)?;
+        Ok(())
+    },
     reset: |world| world.vapi.reset(&world.ids),
     error_body: |status, message| refusal::envelope(status, &Value::String(message.to_owned())),
 };
@@ -54,17 +60,19 @@ pub(crate) struct Vapi {
     outbound_at_start: Outbound,
     outbound: Mutex<Outbound>,
     store: Mutex<Store>,
+    changes: Arc<Notify>,
 }
 
 impl Vapi {
-    /// An empty account.
-    pub(crate) fn new(options: &Options, ids: &Ids) -> Self {
+    /// An empty account, which tells `changes` of every change to it.
+    pub(crate) fn new(options: &Options, ids: &Ids, changes: Arc<Notify>) -> Self {
         Self {
             keys: options.vapi_keys.clone(),
             concurrency: options.vapi_concurrency,
             outbound_at_start: options.outbound,
             outbound: Mutex::new(options.outbound),
             store: Mutex::new(Store::new(ids.uuid().to_string())),
+            changes,
         }
     }
 
@@ -74,8 +82,8 @@ impl Vapi {
     }
 
     /// The account, locked: never held across an await.
-    pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn store(&self) -> Account<'_> {
+        Account::new(self.store.lock().unwrap_or_else(PoisonError::into_inner), &self.changes)
     }
 
     /// What becomes of outbound calls.

@@ -1,8 +1,12 @@
 //! What one Vapi account holds.
 
 use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::MutexGuard;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use super::collection::{Collection, Object, text};
 use super::live::Command;
@@ -11,7 +15,8 @@ use super::live::Command;
 const ON_A_LINE: &[&str] = &["queued", "ringing", "in-progress", "forwarding"];
 
 /// The account.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Store {
     pub(crate) org_id: String,
     pub(crate) assistants: Collection,
@@ -20,6 +25,7 @@ pub(crate) struct Store {
     pub(crate) credentials: Collection,
     pub(crate) calls: Collection,
     /// Commands that reached live calls through their control URL, until the call takes them.
+    #[serde(skip)]
     pub(crate) inboxes: HashMap<String, Vec<Command>>,
 }
 
@@ -37,9 +43,24 @@ impl Store {
         }
     }
 
+    /// The part that outlives the sandbox: all but the calls under way, which nobody would ever end.
+    pub(crate) fn kept(&self) -> Self {
+        let mut calls: Vec<Object> = self.calls.clone().into();
+        calls.retain(|call| !is_on_a_line(call));
+        Self {
+            org_id: self.org_id.clone(),
+            assistants: self.assistants.clone(),
+            tools: self.tools.clone(),
+            phone_numbers: self.phone_numbers.clone(),
+            credentials: self.credentials.clone(),
+            calls: calls.into_iter().collect(),
+            inboxes: HashMap::new(),
+        }
+    }
+
     /// Calls that take up a line now.
     pub(crate) fn lines_in_use(&self) -> u32 {
-        let busy = self.calls.newest_first().filter(|call| ON_A_LINE.contains(&text(call, "status")));
+        let busy = self.calls.newest_first().filter(|call| is_on_a_line(call));
         u32::try_from(busy.count()).unwrap_or(u32::MAX)
     }
 
@@ -53,5 +74,37 @@ impl Store {
     /// The number object of a dialled number.
     pub(crate) fn number(&self, dialled: &str) -> Option<&Object> {
         self.phone_numbers.newest_first().find(|number| text(number, "number") == dialled)
+    }
+}
+
+fn is_on_a_line(call: &Object) -> bool {
+    ON_A_LINE.contains(&text(call, "status"))
+}
+
+/// The locked account. Whoever gets to change it is assumed to do so.
+pub(crate) struct Account<'a> {
+    store: MutexGuard<'a, Store>,
+    changes: &'a Notify,
+}
+
+impl<'a> Account<'a> {
+    pub(crate) fn new(store: MutexGuard<'a, Store>, changes: &'a Notify) -> Self {
+        Self { store, changes }
+    }
+}
+
+impl Deref for Account<'_> {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl DerefMut for Account<'_> {
+    fn deref_mut(&mut self) -> &mut Store {
+        // Whoever hears of it waits for the lock, and so finds the change made.
+        self.changes.notify_one();
+        &mut self.store
     }
 }

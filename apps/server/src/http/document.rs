@@ -4,11 +4,12 @@ use axum::Router;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        ComponentsBuilder, ContentBuilder, OpenApi as Document, Ref, RefOr, Required, Response, ResponseBuilder,
+        ComponentsBuilder, ContentBuilder, OpenApi as Document, Ref, RefOr, Required, Response,
+        ResponseBuilder,
         header::HeaderBuilder,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn},
         schema::{ObjectBuilder, SchemaType, Type},
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
@@ -40,7 +41,9 @@ impl Modify for AccessToken {
             .build();
         let components = document.components.take().unwrap_or_default();
         document.components = Some(
-            ComponentsBuilder::from(components).security_scheme("access_token", SecurityScheme::Http(bearer)).build(),
+            ComponentsBuilder::from(components)
+                .security_scheme("access_token", SecurityScheme::Http(bearer))
+                .build(),
         );
     }
 }
@@ -59,7 +62,8 @@ pub fn complete(document: &mut Document) {
 }
 
 fn complete_operation(path: &str, method: &str, operation: &mut Operation) {
-    let open = operation.security.as_ref().is_some_and(|s| s.iter().all(|s| s == &Default::default()));
+    let open =
+        operation.security.as_ref().is_some_and(|s| s.iter().all(|s| *s == SecurityRequirement::default()));
     let mut add = |status: &str, meaning: &str| {
         operation
             .responses
@@ -84,7 +88,10 @@ fn complete_operation(path: &str, method: &str, operation: &mut Operation) {
         add("404", "There is no such thing in the caller's organization.");
     }
     if method == "post" && !open && path.starts_with("/api/") {
-        add("409", "The Idempotency-Key was used for another request, or its first request is still running.");
+        add(
+            "409",
+            "The Idempotency-Key was used for another request, or its first request is still running.",
+        );
         operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
     }
 }
@@ -106,7 +113,9 @@ fn idempotency_key() -> Parameter {
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some("The same key and body within 24 hours get the first answer again."))
-        .schema(Some(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).max_length(Some(255)).build()))
+        .schema(Some(
+            ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).max_length(Some(255)).build(),
+        ))
         .build()
 }
 
@@ -133,8 +142,12 @@ mod tests {
             for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
                 let text = fs::read_to_string(file.unwrap().path()).unwrap();
                 let bodies = text.split("ToSchema").skip(1).filter_map(|rest| {
-                    let line = rest.lines().find(|line| line.contains("struct ") || line.contains("enum "))?;
-                    let name = line.split_whitespace().skip_while(|word| !["struct", "enum"].contains(word)).nth(1)?;
+                    let line =
+                        rest.lines().find(|line| line.contains("struct ") || line.contains("enum "))?;
+                    let name = line
+                        .split_whitespace()
+                        .skip_while(|word| !["struct", "enum"].contains(word))
+                        .nth(1)?;
                     Some(name.split(['{', '(', '<', ';']).next()?.to_owned())
                 });
                 for name in bodies {

@@ -107,7 +107,10 @@ impl FromRequestParts<App> for SignedIn {
 impl<T: From<Uuid>> FromRequestParts<App> for Id<T> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let invalid = || Problem::bad_request("invalid_id", "The id in the path is not a UUID.").detail("id", "must be a UUID");
+        let invalid = || {
+            Problem::bad_request("invalid_id", "The id in the path is not a UUID.")
+                .detail("id", "must be a UUID")
+        };
         let Path(text) = Path::<String>::from_request_parts(parts, app).await.map_err(|_| invalid())?;
         parse_uuid(&text).map(|id| Self(T::from(id))).ok_or_else(invalid)
     }
@@ -120,10 +123,14 @@ pub struct Ids<T, U>(pub T, pub U);
 impl<T: From<Uuid>, U: From<Uuid>> FromRequestParts<App> for Ids<T, U> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let invalid = || Problem::bad_request("invalid_id", "An id in the path is not a UUID.").detail("id", "must be a UUID");
+        let invalid = || {
+            Problem::bad_request("invalid_id", "An id in the path is not a UUID.")
+                .detail("id", "must be a UUID")
+        };
         let path = Path::<(String, String)>::from_request_parts(parts, app).await;
         let Path((first, second)) = path.map_err(|_| invalid())?;
-        let (first, second) = (parse_uuid(&first).ok_or_else(invalid)?, parse_uuid(&second).ok_or_else(invalid)?);
+        let (first, second) =
+            (parse_uuid(&first).ok_or_else(invalid)?, parse_uuid(&second).ok_or_else(invalid)?);
         Ok(Self(T::from(first), U::from(second)))
     }
 }
@@ -146,9 +153,10 @@ async fn verify(parts: &mut Parts, app: &App) -> Result<Claims, Problem> {
         return Err(Problem::unauthenticated("token_required", message));
     };
     app.tenancy.tokens.verify(token).await.map_err(|error| match error {
-        TokenError::Invalid => {
-            Problem::unauthenticated("token_invalid", "The access token is not valid or has expired. Sign in again.")
-        }
+        TokenError::Invalid => Problem::unauthenticated(
+            "token_invalid",
+            "The access token is not valid or has expired. Sign in again.",
+        ),
         TokenError::KeysUnavailable => Problem::new(
             axum::http::StatusCode::SERVICE_UNAVAILABLE,
             "keys_unavailable",

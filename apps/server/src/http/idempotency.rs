@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Longer than any request may take: a key held longer than this belongs to a request that died.
-const HOLD: Duration = Duration::from_secs(60);
+const HOLD: Duration = Duration::from_mins(1);
 
 /// Applies to every POST of a caller who belongs to an organization and sent a key; not to signing in, whose answers
 /// are secrets that must not be kept.
@@ -40,10 +40,9 @@ pub async fn replay(State(app): State<App>, request: Request, next: Next) -> Res
 async fn guarded(app: &App, request: Request, next: Next) -> Result<Response, Problem> {
     let key = key_of(&request)?;
     let (mut parts, body) = request.into_parts();
-    let caller = match Caller::read(&mut parts, app).await {
-        Ok(caller) => caller,
+    let Ok(caller) = Caller::read(&mut parts, app).await else {
         // Nobody to keep an answer for: the route itself decides whether that matters.
-        Err(_) => return Ok(next.run(Request::from_parts(parts, body)).await),
+        return Ok(next.run(Request::from_parts(parts, body)).await);
     };
     let body = read_whole(body).await?;
     let fingerprint = fingerprint(&parts.method, parts.uri.path(), &body);
@@ -112,7 +111,8 @@ async fn keep(app: &App, scope: &OrgScope, key: &str, response: Response) -> Res
     let refusal = response.extensions().get::<Problem>().cloned();
     let (parts, body) = response.into_parts();
     let body: Bytes = to_bytes(body, usize::MAX).await.map_err(Problem::internal)?;
-    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let content_type =
+        parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let kept = match &refusal {
         Some(problem) => serde_json::to_vec(&problem.body("replayed")).map_err(Problem::internal)?,
         None => body.to_vec(),

@@ -187,9 +187,15 @@ fn field_with_nul(bytes: &[u8]) -> String {
         let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         match value {
             Value::String(text) => text.contains('\0').then(|| path.to_owned()),
-            Value::Array(items) => items.iter().enumerate().find_map(|(i, item)| find(item, &below(&i.to_string()))),
+            Value::Array(items) => {
+                items.iter().enumerate().find_map(|(i, item)| find(item, &below(&i.to_string())))
+            }
             Value::Object(fields) => fields.iter().find_map(|(name, value)| {
-                if name.contains('\0') { Some(below(&name.replace('\0', ""))) } else { find(value, &below(name)) }
+                if name.contains('\0') {
+                    Some(below(&name.replace('\0', "")))
+                } else {
+                    find(value, &below(name))
+                }
             }),
             _ => None,
         }
@@ -282,7 +288,7 @@ mod tests {
         check(r#"{"name": "\ud800"}"#, "malformed_json", None);
         check("", "malformed_json", None);
         check(&format!("{}{}", "[".repeat(40), "]".repeat(40)), "body_too_deep", None);
-        check(r"[]", "validation_failed", Some("name"));
+        check(r"[]", "validation_failed", Some("body"));
     }
 
     #[test]

@@ -43,8 +43,10 @@ impl Bounds {
 pub async fn surround(State(bounds): State<Bounds>, mut request: Request, next: Next) -> Response {
     let id = request_id(&request);
     let method = request.method().clone();
-    let route: Arc<str> =
-        request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".into(), |path| path.as_str().into());
+    let route: Arc<str> = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".into(), |path| path.as_str().into());
     let started = Instant::now();
     request.extensions_mut().insert(RequestId(id.clone()));
 
@@ -73,9 +75,11 @@ async fn answer(bounds: &Bounds, request: Request, next: Next) -> Response {
             tracing::error!("a handler panicked");
             Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()
         }
-        Err(_elapsed) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "The request took too long.")
-            .retry_after(1)
-            .into_response(),
+        Err(_elapsed) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "The request took too long.")
+                .retry_after(1)
+                .into_response()
+        }
     }
 }
 
@@ -105,7 +109,8 @@ fn with_problem_body(response: Response, id: &str) -> Response {
     if written || (!status.is_client_error() && !status.is_server_error()) {
         return response;
     }
-    let problem = response.extensions().get::<Problem>().cloned().unwrap_or_else(|| Problem::of_status(status));
+    let problem =
+        response.extensions().get::<Problem>().cloned().unwrap_or_else(|| Problem::of_status(status));
     if let Some(cause) = problem.cause_chain() {
         tracing::error!(code = problem.code(), status = status.as_u16(), cause, "request failed");
     } else {

@@ -4,12 +4,9 @@
 //! outcome; rules live in the domain crates. Routes and the OpenAPI document come from the same lines.
 
 pub mod admin;
+pub mod appointments;
 pub mod audit;
 pub mod auth;
-pub mod me;
-pub mod members;
-pub mod organizations;
-pub mod appointments;
 pub mod availability;
 mod call_rows;
 pub mod calls;
@@ -20,13 +17,14 @@ pub mod extract;
 pub mod idempotency;
 pub mod json;
 pub mod layers;
+pub mod me;
+pub mod members;
+pub mod organizations;
 pub mod page;
 pub mod platform;
 pub mod problem;
 pub mod schedule;
 pub mod services;
-
-
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -34,7 +32,8 @@ use crate::app::App;
 
 /// The routes of every area.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(platform::routes())
+    OpenApiRouter::new()
+        .merge(platform::routes())
         .merge(appointments::routes())
         .merge(availability::routes())
         .merge(schedule::routes())

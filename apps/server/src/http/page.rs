@@ -35,7 +35,8 @@ pub fn page_request(limit: Option<&str>, cursor: Option<&str>) -> Result<PageReq
         Some(text) => text.parse().unwrap_or(0),
     };
     let after = cursor.map(decode).transpose()?;
-    PageRequest::new(limit, after).ok_or_else(|| Problem::invalid("limit", "must be a whole number from 1 to 100"))
+    PageRequest::new(limit, after)
+        .ok_or_else(|| Problem::invalid("limit", "must be a whole number from 1 to 100"))
 }
 
 impl PageQuery {

@@ -86,19 +86,28 @@ impl Problem {
     }
 
     /// 429 with `Retry-After`.
-    pub fn too_many_requests(code: &'static str, message: impl Into<Cow<'static, str>>, seconds: u64) -> Self {
+    pub fn too_many_requests(
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+        seconds: u64,
+    ) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, code, message).retry_after(seconds)
     }
 
     /// 503: too busy to answer in time; nothing was done.
     pub fn overloaded() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "We are too busy right now. Please try again.")
-            .retry_after(1)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "We are too busy right now. Please try again.",
+        )
+        .retry_after(1)
     }
 
     /// 500. The cause goes to the log only.
     pub fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.").because(cause)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
+            .because(cause)
     }
 
     /// Adds what is wrong with `field`.
@@ -160,7 +169,9 @@ impl Problem {
             StatusCode::METHOD_NOT_ALLOWED => {
                 Self::new(status, "method_not_allowed", "This address does not answer that method.")
             }
-            StatusCode::PAYLOAD_TOO_LARGE => Self::new(status, "body_too_large", "The request body is too large."),
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Self::new(status, "body_too_large", "The request body is too large.")
+            }
             StatusCode::UNSUPPORTED_MEDIA_TYPE => {
                 Self::new(status, "unsupported_media_type", "Send JSON with Content-Type: application/json.")
             }

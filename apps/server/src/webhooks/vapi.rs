@@ -59,7 +59,11 @@ async fn receive(State(app): State<App>, headers: HeaderMap, Raw(body): Raw) -> 
         (status = 401, description = "`Invalid signature`.", body = ProblemBody),
     )
 )]
-async fn receive_tools(State(app): State<App>, headers: HeaderMap, Raw(body): Raw) -> Result<Response, Problem> {
+async fn receive_tools(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Raw(body): Raw,
+) -> Result<Response, Problem> {
     handle(&app, &headers, body).await
 }
 
@@ -175,7 +179,8 @@ fn taken() -> Response {
 
 /// Counts a message that changed nothing, with the reason.
 fn rejected(reason: &'static str) {
-    metrics::counter!("voxanne_webhook_rejected_total", "provider" => "vapi", "reason" => reason).increment(1);
+    metrics::counter!("voxanne_webhook_rejected_total", "provider" => "vapi", "reason" => reason)
+        .increment(1);
 }
 
 impl From<VoiceError> for Problem {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::{Timestamp, Zoned};
 use voxanne_kernel::{Begin, OrgScope, StoreError, Zone};
-use voxanne_pricing::{Matcher, PriceTx};
+use voxanne_pricing::{Matcher, PriceTx, Service};
 use voxanne_scheduling::{
-    AppointmentStatus, BookAppointment, CancelAppointment, CheckAvailability, Confirmation, FindAppointments, FreeSlot,
-    Refusal as CalendarRefusal, RescheduleAppointment, When,
+    AppointmentStatus, BookAppointment, CancelAppointment, CheckAvailability, Confirmation, FindAppointments,
+    FreeSlot, Refusal as CalendarRefusal, RescheduleAppointment, When,
     availability::{AvailabilityError, SpokenQuestion},
     book::{BookError, BookingRequest},
     calendar::ServiceChoice,
@@ -23,8 +23,8 @@ use voxanne_scheduling::{
     spoken::NotUnderstood,
 };
 use voxanne_tooling::{
-    AvailabilityAsk, BookingAsk, CancelAsk, Declined, DeskError, Direction, FrontDesk, LookupAsk, Openings, Origin,
-    PartOfDay, Price, Refusal, RescheduleAsk, Visit,
+    AvailabilityAsk, BookingAsk, CancelAsk, Declined, DeskError, Direction, FrontDesk, LookupAsk, Openings,
+    Origin, PartOfDay, Price, Refusal, RescheduleAsk, Visit,
 };
 
 /// How many of a day's free times a caller is told.
@@ -98,7 +98,12 @@ impl FrontDesk for Desk {
         Ok(Openings { times: spread(&found.starts).into_iter().map(|at| zone.local(at)).collect() })
     }
 
-    async fn reschedule(&self, scope: &OrgScope, origin: &Origin, ask: RescheduleAsk) -> Result<Visit, DeskError> {
+    async fn reschedule(
+        &self,
+        scope: &OrgScope,
+        origin: &Origin,
+        ask: RescheduleAsk,
+    ) -> Result<Visit, DeskError> {
         let request = RescheduleRequest {
             which: which(ask.appointment, ask.phone, ask.current_date)?,
             to: When::Spoken { date: ask.new_date, time: ask.new_time },
@@ -137,17 +142,17 @@ impl FrontDesk for Desk {
         let matcher = Matcher::new(sold.iter().enumerate().map(|(index, service)| {
             (index, std::iter::once(service.name.as_str()).chain(service.keywords.iter()).collect())
         }));
-        match matcher.mentioned([said]).first().and_then(|index| sold.get(*index)) {
-            Some(found) => Ok(Price {
-                service: found.name.as_str().to_owned(),
+        let found = matcher.mentioned([said]).first().and_then(|index| sold.get(*index));
+        let name = |service: &Service| service.name.as_str().to_owned();
+        found
+            .map(|found| Price {
+                service: name(found),
                 amount: found.price.amount(),
                 currency: found.currency,
-            }),
-            None => {
-                let offered = sold.iter().map(|service| service.name.as_str().to_owned()).collect();
-                Err(DeskError::declined(Refusal::UnknownService { offered }))
-            }
-        }
+            })
+            .ok_or_else(|| {
+                DeskError::declined(Refusal::UnknownService { offered: sold.iter().map(name).collect() })
+            })
     }
 }
 
@@ -221,7 +226,10 @@ fn declined(refused: Refused) -> DeskError {
     let alternatives = local(&zone, why.alternatives().unwrap_or_default());
     let why = match why {
         CalendarRefusal::SlotTaken { .. } => Refusal::SlotTaken,
-        CalendarRefusal::OutsideHours { .. } => Refusal::OutsideHours,
+        // A caller chooses neither a resource nor a length, so the last two say that the time cannot be had.
+        CalendarRefusal::OutsideHours { .. }
+        | CalendarRefusal::UnknownResource
+        | CalendarRefusal::BadDuration => Refusal::OutsideHours,
         CalendarRefusal::Closed { day, .. } => Refusal::ClosedThatDay(day),
         CalendarRefusal::InPast { .. } => Refusal::InThePast,
         CalendarRefusal::TooSoon { .. } => Refusal::TooSoon,
@@ -241,8 +249,6 @@ fn declined(refused: Refused) -> DeskError {
         }
         CalendarRefusal::NotChangeable { .. } => Refusal::NotChangeable,
         CalendarRefusal::OtherRequest => Refusal::AskedDifferently,
-        // A caller chooses neither a resource nor a length, so these say that the time cannot be had.
-        CalendarRefusal::UnknownResource | CalendarRefusal::BadDuration => Refusal::OutsideHours,
     };
     DeskError::Declined(Declined { why, alternatives })
 }

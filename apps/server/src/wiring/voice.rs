@@ -70,7 +70,10 @@ impl Attribution {
         self.scope()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the message's ids led to this organization, whose secret is checked with it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the message's ids led to this organization, whose secret is checked with it"
+    )]
     fn scope(&self) -> OrgScope {
         OrgScope::vouch(self.org, Actor::Provider(Provider::Vapi))
     }
@@ -84,7 +87,8 @@ impl Voice {
             settings.vapi.base_url.clone(),
             settings.vapi.private_key.clone(),
         ))?;
-        let vapi = Vapi::new(client, format!("{}/api/vapi/webhook", settings.backend.url), base.clock.clone());
+        let vapi =
+            Vapi::new(client, format!("{}/api/vapi/webhook", settings.backend.url), base.clock.clone());
         let desk = Desk {
             calendars: scheduling.calendars.clone(),
             book: scheduling.book.clone(),
@@ -178,13 +182,19 @@ impl Voice {
                 Ok(Some(line)) if !line.answers_dynamically => line,
                 Ok(_) => return,
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "a call's context could not be read");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a call's context could not be read"
+                    );
                     return;
                 }
             };
             let note = context(&line, now).note();
             if let Err(error) = vapi.add_note(&control_url, &note).await {
-                tracing::info!(error = &error as &dyn std::error::Error, "a live call could not be told its context");
+                tracing::info!(
+                    error = &error as &dyn std::error::Error,
+                    "a live call could not be told its context"
+                );
             }
         });
     }
@@ -195,7 +205,11 @@ impl Voice {
 }
 
 fn attribution(owner: LineOwner) -> Attribution {
-    Attribution { org: owner.org, suspended: owner.suspended, allows_shared_secret: owner.allows_shared_secret }
+    Attribution {
+        org: owner.org,
+        suspended: owner.suspended,
+        allows_shared_secret: owner.allows_shared_secret,
+    }
 }
 
 fn context(line: &RingingLine, now: voxanne_kernel::Timestamp) -> CallerContext {
@@ -213,8 +227,8 @@ fn context(line: &RingingLine, now: voxanne_kernel::Timestamp) -> CallerContext 
 struct Meter;
 
 impl ToolMeter for Meter {
-    fn record(&self, tool: &'static str, outcome: ToolOutcome, took: Duration) {
+    fn record(&self, tool: &'static str, outcome: ToolOutcome, elapsed: Duration) {
         metrics::histogram!("voxanne_tool_call_duration_seconds", "tool" => tool, "outcome" => outcome.as_str())
-            .record(took.as_secs_f64());
+            .record(elapsed.as_secs_f64());
     }
 }

@@ -81,7 +81,10 @@ impl<J: OrgJob> TaskHandler for ForOrg<J> {
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         let Some(work) = context.get_ext::<Arc<Work>>() else { return Err(MISSING_WORK.to_owned()) };
-        #[expect(clippy::disallowed_methods, reason = "the relay took the organization from the column that RLS checked")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the relay took the organization from the column that RLS checked"
+        )]
         let scope = OrgScope::vouch(self.org_id, Actor::System);
         self.job.run(work, scope).await.map_err(|error| told(&error))
     }

@@ -16,7 +16,7 @@ impl OrgJob for PublishWebhookSecret {
         let published = work.set_up.publish_secret(&scope).await;
         published.or_else(|source| {
             // The signing credential is what the first step makes.
-            retry_or_report(&scope, SetUpError::Step { step: SetUpStep::Organization, source })
+            retry_or_report(&scope, &SetUpError::Step { step: SetUpStep::Organization, source })
         })
     }
 }

@@ -8,7 +8,6 @@ use crate::{
     work::Work,
 };
 
-
 #[async_trait]
 impl PlatformJob for Retention {
     async fn run(self, work: &Work) -> Result<(), JobError> {

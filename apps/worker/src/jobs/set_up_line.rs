@@ -20,7 +20,7 @@ impl OrgJob for SetUpOrganization {
             }
             Err(error) => {
                 metrics::counter!("voxanne_setup_total", "outcome" => "failed").increment(1);
-                retry_or_report(&scope, error)
+                retry_or_report(&scope, &error)
             }
         }
     }
@@ -28,8 +28,8 @@ impl OrgJob for SetUpOrganization {
 
 /// Asks for another attempt where one may help. Where nothing changes by trying again the log and the figure are what
 /// somebody looks at.
-pub(super) fn retry_or_report(scope: &OrgScope, error: SetUpError) -> Result<(), JobError> {
-    let (org, chain) = (scope.org(), &error as &dyn std::error::Error);
+pub(super) fn retry_or_report(scope: &OrgScope, error: &SetUpError) -> Result<(), JobError> {
+    let (org, chain) = (scope.org(), error as &dyn std::error::Error);
     if !error.is_worth_retrying() {
         tracing::error!(org_id = %org, error = chain, "a line cannot be set up");
         return Ok(());

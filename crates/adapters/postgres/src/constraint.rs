@@ -34,7 +34,9 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
 pub(crate) fn died_idle(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,
-        sqlx::Error::Database(refusal) => matches!(refusal.code().as_deref(), Some("57P01" | "57P02" | "57P05")),
+        sqlx::Error::Database(refusal) => {
+            matches!(refusal.code().as_deref(), Some("57P01" | "57P02" | "57P05"))
+        }
         _ => false,
     }
 }
@@ -52,11 +54,19 @@ pub(crate) fn corrupt(
 /// Turns the violation of a named constraint into a domain error.
 pub(crate) trait OnConstraint<T> {
     /// `refusal` when the statement violated `constraint`; any other failure is the store's.
-    fn on_constraint<E: From<StoreError>>(self, constraint: &str, refusal: impl FnOnce() -> E) -> Result<T, E>;
+    fn on_constraint<E: From<StoreError>>(
+        self,
+        constraint: &str,
+        refusal: impl FnOnce() -> E,
+    ) -> Result<T, E>;
 }
 
 impl<T> OnConstraint<T> for Result<T, sqlx::Error> {
-    fn on_constraint<E: From<StoreError>>(self, constraint: &str, refusal: impl FnOnce() -> E) -> Result<T, E> {
+    fn on_constraint<E: From<StoreError>>(
+        self,
+        constraint: &str,
+        refusal: impl FnOnce() -> E,
+    ) -> Result<T, E> {
         self.map_err(|error| {
             let violated = error.as_database_error().and_then(DatabaseError::constraint);
             if violated == Some(constraint) { refusal() } else { store_error(error).into() }

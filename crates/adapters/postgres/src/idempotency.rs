@@ -84,7 +84,12 @@ impl PgStore {
     }
 
     /// Keeps the answer of the request that holds `key`.
-    pub async fn keep_answer(&self, scope: &OrgScope, key: &str, answer: &StoredAnswer) -> Result<(), StoreError> {
+    pub async fn keep_answer(
+        &self,
+        scope: &OrgScope,
+        key: &str,
+        answer: &StoredAnswer,
+    ) -> Result<(), StoreError> {
         let mut tx = self.tenant(scope).await?;
         sqlx::query(
             "update idempotency_keys set status = $3, content_type = $4, body = $5 where org_id = $1 and key = $2",

@@ -3,10 +3,7 @@
 use jiff::Timestamp;
 use time::OffsetDateTime;
 use uuid::Uuid;
-use voxanne_kernel::{
-    Commit, E164, OrgScope, StoreError, Zone,
-    ids::AppointmentId,
-};
+use voxanne_kernel::{Commit, E164, OrgScope, StoreError, Zone, ids::AppointmentId};
 
 use crate::{
     PgStore,

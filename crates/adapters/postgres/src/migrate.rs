@@ -1,7 +1,9 @@
 //! Bringing a database up to date: our schema, the queue's schema, and the queue role's rights.
 
 use graphile_worker::worker_utils::WorkerUtils;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool, postgres::PgConnectOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool, postgres::PgConnectOptions,
+};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../../migrations");
 
@@ -80,11 +82,12 @@ pub async fn migrate(owner_url: &str, grant_to: Option<&str>) -> Result<(), Migr
 
 async fn grant(connection: &mut PgConnection, login: &str) -> Result<(), MigrateError> {
     // The name is quoted by the database itself: a role cannot be bound as a parameter.
-    let quoted: Option<String> = sqlx::query_scalar("select quote_ident(rolname) from pg_roles where rolname = $1")
-        .bind(login)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(MigrateError::Grants)?;
+    let quoted: Option<String> =
+        sqlx::query_scalar("select quote_ident(rolname) from pg_roles where rolname = $1")
+            .bind(login)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(MigrateError::Grants)?;
     let quoted = quoted.ok_or_else(|| MigrateError::NoSuchLogin(login.to_owned()))?;
     // Not inherited: outside a scoped transaction the login may do nothing at all.
     let grant = format!("grant voxanne_app, voxanne_service to {quoted} with inherit false, set true");

@@ -53,7 +53,8 @@ impl PgStore {
 
     /// Opens a transaction of the service role.
     pub(crate) async fn system(&self) -> Result<SystemTx, StoreError> {
-        let enter = "BEGIN; SELECT set_config('role', 'voxanne_service', true), set_config('app.org_id', '', true)";
+        let enter =
+            "BEGIN; SELECT set_config('role', 'voxanne_service', true), set_config('app.org_id', '', true)";
         Ok(SystemTx { tx: self.begin(enter.to_owned()).await? })
     }
 
@@ -75,7 +76,9 @@ impl PgStore {
         loop {
             match self.units.begin_with(AssertSqlSafe(enter.clone())).await {
                 Ok(tx) => return Ok(tx),
-                Err(error) if died_idle(&error) && dead <= self.units.options().get_max_connections() => dead += 1,
+                Err(error) if died_idle(&error) && dead <= self.units.options().get_max_connections() => {
+                    dead += 1;
+                }
                 Err(error) => return Err(store_error(error)),
             }
         }
@@ -84,10 +87,11 @@ impl PgStore {
     /// Whether the database answers and has every migration of this build; for `/ready`.
     pub async fn is_ready(&self) -> Result<bool, StoreError> {
         let mut tx = self.system().await?;
-        let newest: Option<i64> = sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
-            .fetch_one(tx.conn())
-            .await
-            .map_err(store_error)?;
+        let newest: Option<i64> =
+            sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
+                .fetch_one(tx.conn())
+                .await
+                .map_err(store_error)?;
         Ok(newest >= crate::migrate::newest_version())
     }
 

@@ -120,7 +120,9 @@ async fn a_request_cut_off_at_any_await_leaves_nothing_to_the_next() {
         // The connection came back outside any transaction, with no organization set.
         let left = store
             .units()
-            .fetch_one("select nullif(current_setting('app.org_id', true), ''), now() = statement_timestamp()")
+            .fetch_one(
+                "select nullif(current_setting('app.org_id', true), ''), now() = statement_timestamp()",
+            )
             .await
             .unwrap();
         assert_eq!((left.get(0), left.get(1)), (None::<String>, true), "after {polls} polls");

@@ -161,7 +161,9 @@ async fn audit_rows_cannot_be_changed_even_by_the_owner() {
         )
         .await
         .unwrap();
-    for statement in ["update audit_events set action = 'x'", "delete from audit_events", "truncate audit_events"] {
+    for statement in
+        ["update audit_events set action = 'x'", "delete from audit_events", "truncate audit_events"]
+    {
         let refused = owner.execute(statement).await.unwrap_err();
         assert!(refused.to_string().contains("append-only"), "{statement}: {refused}");
     }

@@ -1,6 +1,6 @@
 //! The ports of voxanne-scheduling on PostgreSQL.
 //!
-//! Booking is one call of a SQL function ([`desk`]); everything else works in the scoped transaction.
+//! Booking is one call of a SQL function (`desk.rs`); everything else works in the scoped transaction.
 
 mod appointments;
 mod calendar;

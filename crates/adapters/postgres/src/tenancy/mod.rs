@@ -1,8 +1,8 @@
 //! The ports of voxanne-tenancy on PostgreSQL.
 //!
 //! Organizations, members and the audit trail belong to one organization and are reached in its [`TenantTx`]. People,
-//! sessions and tries belong to none: they are reached in a [`SystemTx`], and in a tenant's transaction, where a
-//! sign-up or an invitation has to, by [taking the service role](TenantTx::service) for a statement.
+//! sessions and tries belong to none: they are reached in a [`SystemTx`](crate::SystemTx), and in a tenant's transaction, where a
+//! sign-up or an invitation has to, by taking the service role for a statement.
 
 mod accounts;
 mod audit_trail;
