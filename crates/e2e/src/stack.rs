@@ -231,9 +231,16 @@ impl Stack {
     }
 
     /// The inbound assistant, number and signing secret that the provider's stand-in holds for an organization.
-    async fn line(&self, org_id: &str) -> Option<(String, String, String, String)> {
-        let state = self.http.get(format!("{}/_sandbox/state", self.sandbox_url)).send().await.ok()?;
-        crate::vapi::line_of(&state.json().await.ok()?, org_id)
+    pub async fn line(&self, org_id: &str) -> Option<(String, String, String, String)> {
+        crate::vapi::line_of(&self.provider("").await, org_id)
+    }
+
+    /// What the provider's stand-in holds and was asked, at `a/path` inside its state; null if there is no such thing.
+    pub async fn provider(&self, path: &str) -> Value {
+        let answer = self.http.get(format!("{}/_sandbox/state", self.sandbox_url)).send().await;
+        let state: Value = answer.expect("the sandbox").json().await.expect("its state");
+        let pointer = if path.is_empty() { String::new() } else { format!("/{path}") };
+        state.pointer(&pointer).cloned().unwrap_or_default()
     }
 
     /// Rows of a query, as the owner of the database sees them: for looking behind the curtain.

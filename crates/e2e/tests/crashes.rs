@@ -97,6 +97,42 @@ async fn a_server_killed_in_the_middle_of_bookings_keeps_what_it_said_and_double
 }
 
 #[tokio::test]
+async fn a_worker_killed_while_it_sets_lines_up_leaves_one_of_everything() {
+    let mut stack = Stack::start(1).await.unwrap();
+    let operator = stack.operator().await.unwrap();
+    let mut clinics = Vec::new();
+    for n in 0..4 {
+        let clinic = stack.sign_up(&format!("Clinic {n}")).await.unwrap();
+        let path = format!("/api/admin/organizations/{}/approve", clinic.org_id);
+        let answer =
+            stack.http.post(stack.url(&path)).bearer_auth(&operator).json(&json!({})).send().await.unwrap();
+        assert!(answer.status().is_success());
+        clinics.push(clinic.org_id);
+        // It dies somewhere between two requests to the provider.
+        eventually("a request to the provider", || async {
+            (stack.provider("requests").await.as_array()?.len() > 12 * n).then_some(())
+        })
+        .await;
+        stack.kill_worker().await;
+        stack.start_worker().unwrap();
+    }
+    for org in &clinics {
+        eventually("the line", || async { stack.line(org).await }).await;
+    }
+    let count =
+        async |kind: &str| stack.provider(&format!("providers/vapi/{kind}")).await.as_array().unwrap().len();
+    assert_eq!(count("assistants").await, 8);
+    assert_eq!(count("phoneNumbers").await, 4);
+    assert_eq!(count("credentials").await, 4);
+    assert_eq!(count("tools").await, 6);
+    assert_eq!(stack.rows("select count(*) from assistants where vapi_assistant_id is not null").await, 8);
+    eventually("the routing", || async {
+        (stack.rows("select count(*) from phone_number_mapping").await == 4).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_lost_report_is_fetched() {
     let stack = Stack::start(1).await.unwrap();
     let clinic = stack.clinic("Clinic").await.unwrap();

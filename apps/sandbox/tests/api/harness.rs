@@ -1,11 +1,13 @@
 //! A running sandbox and a client for it.
 
+use std::io;
 use std::sync::OnceLock;
 
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use voxanne_sandbox::{Options, Outbound, serve};
 
 use crate::contract;
@@ -14,7 +16,8 @@ use crate::contract;
 pub(crate) struct Sandbox {
     pub(crate) base: String,
     pub(crate) http: reqwest::Client,
-    _stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<io::Result<()>>,
 }
 
 pub(crate) const KEY: &str = "test-key";
@@ -32,10 +35,16 @@ impl Sandbox {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(serve(listener, options, async move {
+        let running = tokio::spawn(serve(listener, options, async move {
             stopped.await.ok();
         }));
-        Self { base, http: client(), _stop: stop }
+        Self { base, http: client(), stop, running }
+    }
+
+    /// Stops it and waits until it has.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        self.running.await.unwrap().unwrap();
     }
 
     /// A request with the key, its answer checked against the official document.

@@ -11,3 +11,4 @@ mod objects;
 mod outbound;
 mod schema_oracle;
 mod self_knowledge;
+mod state_file;

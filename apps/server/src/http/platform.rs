@@ -16,7 +16,7 @@ use crate::{
 
 /// The routes.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(health)).routes(routes!(ready)).routes(routes!(metrics))
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(ready)).routes(routes!(figures))
 }
 
 /// A process's state in a word.
@@ -52,7 +52,11 @@ async fn ready(State(app): State<App>) -> Result<Json<StateBody>, Problem> {
 /// Figures in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", tag = "platform", security(()),
     responses((status = 200, body = String, content_type = "text/plain")))]
-async fn metrics(State(app): State<App>) -> Response {
+async fn figures(State(app): State<App>) -> Response {
+    let cache = app.voice.secrets_cache();
+    for (result, count) in [("hit", cache.hits), ("miss", cache.misses)] {
+        metrics::counter!("voxanne_credential_cache_total", "result" => result).absolute(count);
+    }
     let text = app.base.metrics.render();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 use voxanne_calls::ReceiveCallEvent;
-use voxanne_credentials::{CachedWebhookSecrets, ResolveError, WebhookSecrets, WebhookSecretsOf};
+use voxanne_credentials::{CacheStats, CachedWebhookSecrets, ResolveError, WebhookSecrets, WebhookSecretsOf};
 use voxanne_kernel::{Actor, E164, OrgScope, StoreError, ids::OrgId, scope::Provider};
 use voxanne_postgres::lines::RingingLine;
 use voxanne_tooling::{
@@ -140,6 +140,11 @@ impl Voice {
             ResolveError::Store(_) => VoiceError::Unavailable(error),
             ResolveError::Unreadable(_) => VoiceError::Unreadable(error),
         })
+    }
+
+    /// How the cache of secrets is doing.
+    pub fn secrets_cache(&self) -> CacheStats {
+        self.secrets.stats()
     }
 
     /// Forgets the secrets after a signature did not fit, because they may have been rotated elsewhere; not more often
