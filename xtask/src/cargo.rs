@@ -13,7 +13,8 @@ use crate::{say::Step, workspace};
 /// A `cargo` command in the root of the workspace.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(workspace::environment("CARGO").unwrap_or_else(|| "cargo".to_owned()));
-    command.args(arguments).current_dir(workspace::root());
+    // We were started by `cargo run`, which says so; `cargo machete` would take itself to be started that way too.
+    command.args(arguments).current_dir(workspace::root()).env_remove("CARGO_PKG_NAME");
     command
 }
 

@@ -51,7 +51,7 @@ async fn main() -> ExitCode {
 }
 
 fn print_document() -> anyhow::Result<()> {
-    let (_, document) = run::routes();
+    let document = run::routes().document;
     std::io::stdout().write_all(document::as_text(&document)?.as_bytes())?;
     Ok(())
 }

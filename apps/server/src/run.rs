@@ -29,26 +29,36 @@ const REQUEST_TIME: Duration = Duration::from_secs(40);
 const GRACE: Duration = Duration::from_secs(20);
 
 /// Every route, and the document made from the same lines.
-pub fn routes() -> (Router<App>, Document) {
-    let (router, mut document) = OpenApiRouter::with_openapi(document::Api::openapi())
-        .merge(http::routes())
-        .merge(webhooks::routes())
-        .split_for_parts();
+pub struct Routes {
+    /// What people and their programs call.
+    pub api: Router<App>,
+    /// What providers call.
+    pub webhooks: Router<App>,
+    /// All of it, described.
+    pub document: Document,
+}
+
+/// Collects them.
+pub fn routes() -> Routes {
+    let (api, mut document) =
+        OpenApiRouter::with_openapi(document::Api::openapi()).merge(http::routes()).split_for_parts();
+    let (webhooks, described) = webhooks::routes().split_for_parts();
+    document.merge(described);
     document::complete(&mut document);
-    (router, document)
+    Routes { api, webhooks, document }
 }
 
 /// The whole service: routes and what surrounds them.
 pub fn service(app: &App) -> anyhow::Result<Router> {
-    let (router, document) = routes();
+    let Routes { api, webhooks, document } = routes();
     let bounds = layers::Bounds::new(REQUESTS, REQUEST_TIME);
-    Ok(router
+    let api = api
         .merge(document::routes(document))
         .layer(from_fn_with_state(app.clone(), idempotency::replay))
         .layer(CompressionLayer::new())
-        .layer(cors(&app.base.settings.http.dashboard_origins)?)
-        .layer(from_fn_with_state(bounds, layers::surround))
-        .with_state(app.clone()))
+        .layer(cors(&app.base.settings.http.dashboard_origins)?);
+    // A provider is no browser, repeats messages under ids of its own, and waits with a caller on the line.
+    Ok(api.merge(webhooks).layer(from_fn_with_state(bounds, layers::surround)).with_state(app.clone()))
 }
 
 /// Only the configured origins, by exact match, with credentials (the refresh cookie).

@@ -131,11 +131,17 @@ pub(crate) enum Org {
 pub(crate) enum Jobs {
     /// Shows what is waiting, running and given up.
     List,
-    /// Starts one of the platform's jobs now.
+    /// Starts one of the platform's jobs now and waits until a worker has run it.
     Run {
         /// Which one.
         #[arg(value_enum)]
         name: JobName,
+        /// Do not wait.
+        #[arg(long)]
+        no_wait: bool,
+        /// The most seconds to wait.
+        #[arg(long, value_name = "SECONDS", default_value_t = 60, conflicts_with = "no_wait")]
+        timeout: u32,
         /// Run it as if it were that time; only where VOXANNE_ALLOW_TEST_CLOCK is set.
         #[arg(long, value_name = "TIME")]
         now: Option<Timestamp>,
@@ -177,6 +183,9 @@ mod tests {
         check("voxctl org list --status nope", Err(ErrorKind::ValueValidation));
         check("voxctl jobs run retention --now 2026-03-01T00:00:00Z", Ok(()));
         check("voxctl jobs run retention --now yesterday", Err(ErrorKind::ValueValidation));
+        check("voxctl jobs run retention --timeout 5", Ok(()));
+        check("voxctl jobs run retention --no-wait", Ok(()));
+        check("voxctl jobs run retention --no-wait --timeout 5", Err(ErrorKind::ArgumentConflict));
         check(
             "voxctl token --user 018f0000-0000-7000-8000-000000000000 --ttl 0",
             Err(ErrorKind::ValueValidation),

@@ -21,6 +21,16 @@ impl Output {
         if self.json { self.json(outcome) } else { line(&text()) }
     }
 
+    /// Prints `text` for people, who want to know what they wait for; scripts get one outcome.
+    pub(crate) fn tell(&self, text: &str) -> io::Result<()> {
+        if self.json { Ok(()) } else { line(text) }
+    }
+
+    /// Prints `outcome` for scripts, where people read the error that follows.
+    pub(crate) fn report(&self, outcome: &impl Serialize) -> io::Result<()> {
+        if self.json { self.json(outcome) } else { Ok(()) }
+    }
+
     /// Prints `outcome` as JSON in any case.
     #[expect(clippy::unused_self, reason = "it is the other way to print an outcome")]
     pub(crate) fn json(&self, outcome: &impl Serialize) -> io::Result<()> {

@@ -142,15 +142,58 @@ async fn a_job_is_queued_and_time_travel_must_be_allowed() {
         voxctl(line, &[&[("DATABASE_URL", url.as_str())], more].concat(), "")
     };
     assert_eq!(json(&run("jobs list --json", &[]))["data"], Value::Array(vec![]));
-    json(&run("jobs run retention --json", &[]));
+    assert_eq!(json(&run("jobs run retention --no-wait --json", &[]))["finished"], false);
     let listed = json(&run("jobs list --json", &[]));
     assert_eq!(
         (listed["data"][0]["task"].as_str(), listed["data"][0]["state"].as_str()),
         (Some("retention"), Some("waiting"))
     );
-    let travel = "jobs run retention --now 2030-01-01T00:00:00Z --json";
+    let travel = "jobs run retention --no-wait --now 2030-01-01T00:00:00Z --json";
     assert!(complaint(&run(travel, &[])).contains("VOXANNE_ALLOW_TEST_CLOCK"));
     json(&run(travel, &[("VOXANNE_ALLOW_TEST_CLOCK", "true")]));
+}
+
+/// What a worker does to the one job in the queue, in SQL, as soon as there is one.
+async fn work(db: &TestDb, statement: &'static str) {
+    let mut owner = db.owner().await;
+    while sqlx::query(statement).execute(&mut owner).await.unwrap().rows_affected() == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_waited_for_until_it_has_run_or_failed() {
+    let db = TestDb::new().await;
+    let start = |arguments: &'static str| {
+        let url = db.app_url();
+        tokio::task::spawn_blocking(move || {
+            voxctl(&format!("jobs run retention {arguments}"), &[("DATABASE_URL", &url)], "")
+        })
+    };
+
+    let waiting = start("--json");
+    work(&db, "delete from graphile_worker._private_jobs").await;
+    let outcome = json(&waiting.await.unwrap());
+    assert_eq!((&outcome["started"], &outcome["finished"]), (&Value::Bool(true), &Value::Bool(true)));
+    assert!(outcome["jobId"].is_i64());
+
+    let waiting = start("--json");
+    work(&db, "update graphile_worker._private_jobs set attempts = 1, last_error = 'no luck'").await;
+    let failed = waiting.await.unwrap();
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(String::from_utf8(failed.stderr).unwrap().contains("failed in attempt 1: no luck"));
+    let outcome: Value = serde_json::from_slice(&failed.stdout).unwrap();
+    assert_eq!((&outcome["finished"], &outcome["lastError"]), (&Value::Bool(false), &Value::from("no luck")));
+
+    // It is queued anew, its failure forgotten; nobody takes it.
+    let given_up = start("--timeout 1").await.unwrap();
+    assert_eq!(given_up.status.code(), Some(1));
+    assert!(String::from_utf8(given_up.stderr).unwrap().contains("still waiting for a worker after 1 s"));
+    work(&db, "delete from graphile_worker._private_jobs").await;
+    let waiting = start("--timeout 1");
+    work(&db, "update graphile_worker._private_jobs set attempts = 1, locked_at = now()").await;
+    let given_up = waiting.await.unwrap();
+    assert!(String::from_utf8(given_up.stderr).unwrap().contains("still running after 1 s"));
 }
 
 #[tokio::test]

@@ -94,11 +94,12 @@ pub(crate) async fn run(stack: &mut Stack) -> anyhow::Result<Booking> {
 async fn play(stack: &mut Stack) -> anyhow::Result<Booking> {
     let mut progress: Progress = stack.home.read(FILE)?.unwrap_or_default();
     let (owner, organization) = sign_up(stack).await?;
-    if let Some(mut booking) = progress.outcome {
+    if let Some(mut booking) = progress.outcome.clone() {
         owner
             .get(&format!("/api/calls-dashboard/{}", booking.call_id))
             .await
             .context("the demo's call is gone")?;
+        booking.phone_number = reconnect(stack, &mut progress, &organization, booking.phone_number).await?;
         booking.reused = true;
         return Ok(booking);
     }
@@ -143,6 +144,18 @@ async fn sign_up(stack: &Stack) -> anyhow::Result<(Api, String)> {
 /// An operator, made on the command line as operators are, approves the clinic.
 async fn approve(stack: &Stack, progress: &mut Progress, organization: &str) -> anyhow::Result<()> {
     let step = Step::begin("an operator approves it");
+    let operator = operator(stack, progress)?;
+    operator.post(&decision(organization, "approve"), &json!({})).await?;
+    step.done("");
+    Ok(())
+}
+
+fn decision(organization: &str, verb: &str) -> String {
+    format!("/api/admin/organizations/{organization}/{verb}")
+}
+
+/// The API as the operator sees it, who is made when there is none yet.
+fn operator(stack: &Stack, progress: &mut Progress) -> anyhow::Result<Api> {
     let operator = if let Some(known) = &progress.operator_id {
         known.clone()
     } else {
@@ -153,10 +166,7 @@ async fn approve(stack: &Stack, progress: &mut Progress, organization: &str) -> 
     progress.operator_id = Some(operator.clone());
     stack.home.write(FILE, progress)?;
     let token = voxctl(stack, &["token", "--user", &operator, "--role", "platform_admin"], "")?;
-    let operator = stack.api()?.with(token.trim());
-    operator.post(&format!("/api/admin/organizations/{organization}/approve"), &json!({})).await?;
-    step.done("");
-    Ok(())
+    Ok(stack.api()?.with(token.trim()))
 }
 
 /// Runs the operator's command line with the product's settings.
@@ -197,6 +207,37 @@ async fn line(stack: &mut Stack) -> anyhow::Result<String> {
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// Has the line of an earlier run set up again when the provider would look for us at another port; returns its
+/// number.
+async fn reconnect(
+    stack: &mut Stack,
+    progress: &mut Progress,
+    organization: &str,
+    number: String,
+) -> anyhow::Result<String> {
+    let state = stack.sandbox()?.get("/_sandbox/state").await?;
+    if answers_at(&state, &number, &stack.backend_url()) {
+        return Ok(number);
+    }
+    // A line is set up whenever an organization is let in, and goes on with what it has at the provider.
+    operator(stack, progress)?.post(&decision(organization, "suspend"), &json!({})).await?;
+    approve(stack, progress, organization).await?;
+    line(stack).await
+}
+
+/// Whether this number is answered by an assistant that sends its messages to `backend`.
+fn answers_at(state: &Value, number: &str, backend: &str) -> bool {
+    let find = |kind: &str, field: &str, value: &str| {
+        let mut all = state.pointer(&format!("/providers/vapi/{kind}"))?.as_array()?.iter();
+        all.find(|object| object[field] == value)
+    };
+    let assistant = find("phoneNumbers", "number", number)
+        .and_then(|number| number["assistantId"].as_str())
+        .and_then(|id| find("assistants", "id", id));
+    let server = assistant.and_then(|assistant| assistant.pointer("/server/url")?.as_str());
+    server.and_then(|url| url.strip_prefix(backend)).is_some_and(|path| path.starts_with('/'))
 }
 
 /// The number at the provider that an assistant answers.
@@ -284,6 +325,22 @@ mod tests {
         ]});
         assert_eq!(booking_took(&played), Some(7.5));
         assert_eq!(booking_took(&json!({ "toolCalls": [] })), None);
+    }
+
+    #[test]
+    fn a_line_is_ours_when_its_assistant_talks_to_our_address() {
+        let state = json!({ "providers": { "vapi": {
+            "phoneNumbers": [{ "number": "+1", "assistantId": "a" }, { "number": "+2", "assistantId": "b" }],
+            "assistants": [{ "id": "a", "server": { "url": "http://127.0.0.1:8080/webhooks/vapi" } }],
+        }}});
+        let check = |number, backend, expected| {
+            assert_eq!(answers_at(&state, number, backend), expected, "{number} at {backend}");
+        };
+        check("+1", "http://127.0.0.1:8080", true);
+        check("+1", "http://127.0.0.1:80", false);
+        check("+1", "http://127.0.0.1:8097", false);
+        check("+2", "http://127.0.0.1:8080", false);
+        check("+3", "http://127.0.0.1:8080", false);
     }
 
     #[test]

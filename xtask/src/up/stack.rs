@@ -52,8 +52,7 @@ impl Stack {
             |name, arguments: &[String]| Program::start(&home, programs, name, arguments, &environment);
         let http = Api::client()?;
 
-        let mut sandbox =
-            start("voxanne-sandbox", &["--port".to_owned(), addresses.sandbox_port.to_string()])?;
+        let mut sandbox = start("voxanne-sandbox", &sandbox_arguments(&addresses, &home))?;
         sandbox.ready(&http, &format!("{}/_sandbox/state", local(addresses.sandbox_port))).await?;
         let mut server = start("voxanne-server", &[])?;
         let mut worker = start("voxanne-worker", &[])?;
@@ -69,6 +68,11 @@ impl Stack {
             programs: programs.to_owned(),
             home,
         })
+    }
+
+    /// Where the API answers, and where the provider is to send its messages.
+    pub(crate) fn backend_url(&self) -> String {
+        local(self.addresses.port)
     }
 
     /// The API, as somebody without a token sees it.
@@ -132,6 +136,12 @@ impl Drop for Stack {
         let _ = self.home.forget_processes();
         step.done("");
     }
+}
+
+/// The sandbox goes on with what it kept, as the product does: a line that was set up once keeps ringing.
+fn sandbox_arguments(addresses: &Addresses, home: &Home) -> [String; 4] {
+    let state = home.path().join("sandbox.json").display().to_string();
+    ["--port".to_owned(), addresses.sandbox_port.to_string(), "--state".to_owned(), state]
 }
 
 /// What the programs are configured with: the only difference to production is where the provider is.

@@ -11,7 +11,10 @@ use voxanne_kernel::{
 };
 use voxanne_tenancy::{Access, Claims, Role, TokenError};
 
-use crate::{app::App, http::problem::Problem};
+use crate::{
+    app::App,
+    http::{layers::RequestOwner, problem::Problem},
+};
 
 /// A member of an organization, who may work inside it.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +52,9 @@ impl Caller {
         };
         #[expect(clippy::disallowed_methods, reason = "the access token has just been verified")]
         let scope = OrgScope::vouch(org, Actor::User(claims.user));
-        tracing::Span::current().record("org_id", tracing::field::display(org));
+        if let Some(owner) = parts.extensions.get::<RequestOwner>() {
+            owner.is(org);
+        }
         Ok(Self { scope, user: claims.user, role })
     }
 

@@ -1,7 +1,11 @@
 //! What surrounds every request, whatever its route: an id, a bound on time and on how many are under way, the one
 //! error shape, security headers, a measurement.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -14,6 +18,7 @@ use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 use uuid::Uuid;
+use voxanne_kernel::ids::OrgId;
 use voxanne_postgres::within_request;
 
 use crate::http::{idempotency::Replayed, problem::Problem};
@@ -24,6 +29,19 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The request's id, for handlers and provider calls.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub Arc<str>);
+
+/// Whose request it turned out to be, for the log of a failure: filled in once the caller is known, which costs less
+/// than recording it into the span of every request that does not fail.
+#[derive(Debug, Clone, Default)]
+pub struct RequestOwner(Arc<OnceLock<OrgId>>);
+
+impl RequestOwner {
+    /// Notes the organization.
+    pub fn is(&self, org: OrgId) {
+        // Set twice only with the same value, when a layer and the handler both ask who calls.
+        let _ = self.0.set(org);
+    }
+}
 
 /// Bounds on the requests of one process.
 #[derive(Debug, Clone)]
@@ -48,13 +66,22 @@ pub async fn surround(State(bounds): State<Bounds>, mut request: Request, next: 
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".into(), |path| path.as_str().into());
     let started = Instant::now();
+    let owner = RequestOwner::default();
     request.extensions_mut().insert(RequestId(id.clone()));
+    request.extensions_mut().insert(owner.clone());
 
-    let span = tracing::info_span!("request", request_id = %id, %method, route = %route, org_id = tracing::field::Empty);
+    let span = tracing::info_span!("request", request_id = %id);
     let response = answer(&bounds, request, next).instrument(span.clone()).await;
-    let response = span.in_scope(|| finish(response, &id, &method, &route, started));
-    drop(span);
-    response
+    span.in_scope(|| finish(response, &Served { id, method, route, owner, started }))
+}
+
+/// What is known of a request once it has been answered.
+struct Served {
+    id: Arc<str>,
+    method: Method,
+    route: Arc<str>,
+    owner: RequestOwner,
+    started: Instant,
 }
 
 /// Runs the request unless too many are under way, for as long as it may take.
@@ -84,11 +111,11 @@ async fn answer(bounds: &Bounds, request: Request, next: Next) -> Response {
 }
 
 /// Writes out the problem if there is one, adds headers, measures.
-fn finish(response: Response, id: &str, method: &Method, route: &str, started: Instant) -> Response {
-    let mut response = with_problem_body(response, id);
+fn finish(response: Response, served: &Served) -> Response {
+    let mut response = with_problem_body(response, served);
     let status = response.status();
     let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(id) {
+    if let Ok(value) = HeaderValue::from_str(&served.id) {
         headers.insert(REQUEST_ID, value);
     }
     for (name, value) in SECURITY_HEADERS {
@@ -96,14 +123,14 @@ fn finish(response: Response, id: &str, method: &Method, route: &str, started: I
     }
     metrics::histogram!(
         "voxanne_http_request_duration_seconds",
-        "route" => route.to_owned(), "method" => method.as_str().to_owned(), "status" => status.as_u16().to_string()
+        "route" => served.route.to_string(), "method" => served.method.to_string(), "status" => status.as_u16().to_string()
     )
-    .record(started.elapsed().as_secs_f64());
+    .record(served.started.elapsed().as_secs_f64());
     response
 }
 
 /// Every 4xx and 5xx has our body: a handler's [`Problem`] as it is, a bare one of the framework by its status.
-fn with_problem_body(response: Response, id: &str) -> Response {
+fn with_problem_body(response: Response, served: &Served) -> Response {
     let status = response.status();
     let written = response.extensions().get::<Replayed>().is_some();
     if written || (!status.is_client_error() && !status.is_server_error()) {
@@ -111,17 +138,20 @@ fn with_problem_body(response: Response, id: &str) -> Response {
     }
     let problem =
         response.extensions().get::<Problem>().cloned().unwrap_or_else(|| Problem::of_status(status));
+    let (code, status_code) = (problem.code(), status.as_u16());
+    let (method, route) = (&served.method, &*served.route);
+    let org_id = served.owner.0.get().map(tracing::field::display);
     if let Some(cause) = problem.cause_chain() {
-        tracing::error!(code = problem.code(), status = status.as_u16(), cause, "request failed");
+        tracing::error!(code, status = status_code, %method, route, org_id, cause, "request failed");
     } else {
-        tracing::debug!(code = problem.code(), status = status.as_u16(), "request refused");
+        tracing::debug!(code, status = status_code, %method, route, org_id, "request refused");
     }
     let (mut parts, _) = response.into_parts();
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // They describe the body that is replaced.
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.remove(header::CONTENT_ENCODING);
-    let body = serde_json::to_vec(&problem.body(id)).unwrap_or_default();
+    let body = serde_json::to_vec(&problem.body(&served.id)).unwrap_or_default();
     Response::from_parts(parts, Body::from(body))
 }
 

@@ -5,7 +5,7 @@
 
 use axum::{
     body::Bytes,
-    extract::State,
+    extract::{Extension, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Json, Response},
 };
@@ -19,6 +19,7 @@ use crate::{
     app::App,
     http::{
         json::Raw,
+        layers::RequestOwner,
         problem::{Problem, ProblemBody},
     },
     wiring::voice::{Attribution, VoiceError},
@@ -45,8 +46,13 @@ pub fn routes() -> OpenApiRouter<App> {
         (status = 401, description = "`Invalid signature`.", body = ProblemBody),
     )
 )]
-async fn receive(State(app): State<App>, headers: HeaderMap, Raw(body): Raw) -> Result<Response, Problem> {
-    handle(&app, &headers, body).await
+async fn receive(
+    State(app): State<App>,
+    Extension(owner): Extension<RequestOwner>,
+    headers: HeaderMap,
+    Raw(body): Raw,
+) -> Result<Response, Problem> {
+    handle(&app, &owner, &headers, body).await
 }
 
 /// Takes tool calls; the same as the other address.
@@ -61,13 +67,19 @@ async fn receive(State(app): State<App>, headers: HeaderMap, Raw(body): Raw) -> 
 )]
 async fn receive_tools(
     State(app): State<App>,
+    Extension(owner): Extension<RequestOwner>,
     headers: HeaderMap,
     Raw(body): Raw,
 ) -> Result<Response, Problem> {
-    handle(&app, &headers, body).await
+    handle(&app, &owner, &headers, body).await
 }
 
-async fn handle(app: &App, headers: &HeaderMap, body: Bytes) -> Result<Response, Problem> {
+async fn handle(
+    app: &App,
+    owner: &RequestOwner,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
     let malformed = |_| {
         rejected("malformed");
         Problem::bad_request("malformed_json", "The body must be a JSON object.")
@@ -78,7 +90,7 @@ async fn handle(app: &App, headers: &HeaderMap, body: Bytes) -> Result<Response,
         return Err(Problem::bad_request("organization_unresolved", "Cannot resolve organization"));
     };
     let scope = verified(app, &attribution, headers, &body).await?;
-    tracing::Span::current().record("org_id", tracing::field::display(scope.org()));
+    owner.is(scope.org());
 
     let parsed = read(app, body).await.map_err(malformed)?;
     respond(app, scope, &attribution, parsed).await

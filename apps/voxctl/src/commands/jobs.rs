@@ -1,6 +1,8 @@
 //! `voxctl jobs`.
 
-use anyhow::ensure;
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use voxanne_boot::{OperatorSettings, Reader};
@@ -17,6 +19,8 @@ use crate::{
 
 /// The most jobs that are listed.
 const LISTED: i64 = 200;
+/// How often a job is looked at that is waited for.
+const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(command: Jobs, output: &Output) -> anyhow::Result<()> {
     let settings = OperatorSettings::read(Reader::from_environment())?;
@@ -25,20 +29,71 @@ pub(super) async fn run(command: Jobs, output: &Output) -> anyhow::Result<()> {
     let queue = Queue::new(&super::pool(&settings.database), 2)?;
     match command {
         Jobs::List => list(&queue, output).await,
-        Jobs::Run { name, now } => {
+        Jobs::Run { name, now, no_wait, timeout } => {
             ensure!(now.is_none() || settings.allow_test_clock, "--now needs VOXANNE_ALLOW_TEST_CLOCK=true");
-            start(&queue, name, now, output).await
+            let id = start(&queue, name, now).await?;
+            if no_wait {
+                output.say(&progress(id, false), || format!("It is queued as job {id}."))?;
+                return Ok(());
+            }
+            output.tell(&format!("It is queued as job {id}; waiting for a worker to run it."))?;
+            wait(&queue, id, timeout, output).await
         }
     }
 }
 
-async fn start(queue: &Queue, name: JobName, now: Option<Timestamp>, output: &Output) -> anyhow::Result<()> {
-    match name {
+async fn start(queue: &Queue, name: JobName, now: Option<Timestamp>) -> anyhow::Result<i64> {
+    let id = match name {
         JobName::HealCalls => queue.start(&HealCalls { now }).await?,
         JobName::Retention => queue.start(&Retention { now }).await?,
+    };
+    Ok(id)
+}
+
+/// Waits until the job has ended well, for at most `timeout` seconds.
+async fn wait(queue: &Queue, id: i64, timeout: u32, output: &Output) -> anyhow::Result<()> {
+    let patience = Duration::from_secs(timeout.into());
+    let Ok(ended) = tokio::time::timeout(patience, end(queue, id)).await else {
+        output.report(&progress(id, false))?;
+        match queue.job(id).await? {
+            Some(job) if job.running => bail!("the job is still running after {timeout} s"),
+            _ => bail!("the job is still waiting for a worker after {timeout} s"),
+        }
+    };
+    match ended? {
+        End::Well => Ok(output.say(&progress(id, true), || "It has run.".to_owned())?),
+        End::Failed { attempts, error } => {
+            let mut outcome = progress(id, false);
+            outcome["attempts"] = json!(attempts);
+            outcome["lastError"] = json!(error);
+            output.report(&outcome)?;
+            bail!("the job failed in attempt {attempts}: {error}")
+        }
     }
-    output.say(&json!({ "started": true }), || "It is queued; a worker takes it at once.".to_owned())?;
-    Ok(())
+}
+
+/// How a job ended.
+enum End {
+    Well,
+    /// It may be tried again; whoever waits should hear of it now.
+    Failed {
+        attempts: i16,
+        error: String,
+    },
+}
+
+async fn end(queue: &Queue, id: i64) -> anyhow::Result<End> {
+    while let Some(job) = queue.job(id).await? {
+        if let (false, 1.., Some(error)) = (job.running, job.attempts, job.last_error) {
+            return Ok(End::Failed { attempts: job.attempts, error });
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(End::Well)
+}
+
+fn progress(id: i64, finished: bool) -> Value {
+    json!({ "started": true, "finished": finished, "jobId": id })
 }
 
 async fn list(queue: &Queue, output: &Output) -> anyhow::Result<()> {

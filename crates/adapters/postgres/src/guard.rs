@@ -53,7 +53,7 @@ struct CatalogueEntry {
 /// # Errors
 /// [`UnsafeLogin`] names the login and what to do; a program must not start then.
 pub async fn check_login(store: &PgStore) -> Result<(), UnsafeLogin> {
-    let found: CatalogueEntry = sqlx::query_as(
+    let entry = sqlx::query_as(
         "select session_user::text as name, r.rolsuper as superuser, r.rolbypassrls as bypasses,
                 exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
                          where n.nspname = 'public' and c.relkind in ('r', 'p') and not r.rolsuper
@@ -64,10 +64,8 @@ pub async fn check_login(store: &PgStore) -> Result<(), UnsafeLogin> {
                            where s.rolname = 'voxanne_service'), false) as is_service,
                 to_regclass('public.organizations') is not null as migrated
            from pg_roles r where r.rolname = session_user",
-    )
-    .fetch_one(store.hot())
-    .await
-    .map_err(store_error)?;
+    );
+    let found: CatalogueEntry = store.hot().ask(entry).await.map_err(store_error)?;
 
     let bypasses = |why| UnsafeLogin::Bypasses { login: found.name.clone(), why };
     if found.superuser {

@@ -12,6 +12,7 @@ mod activity;
 mod audit;
 pub mod constraint;
 pub mod guard;
+mod hot;
 pub mod idempotency;
 pub mod lines;
 pub mod migrate;

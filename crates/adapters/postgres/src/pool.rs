@@ -7,6 +7,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+use crate::hot::HotPool;
+
 /// How to reach the database, and how many connections to keep.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
@@ -69,8 +71,8 @@ pub(crate) fn guarded(settings: &PoolSettings, connections: u32) -> Result<PgPoo
 }
 
 /// The pool of hot paths: one statement each, never a `begin`, hence nothing to poison and nothing to check.
-pub(crate) fn unguarded(settings: &PoolSettings, connections: u32) -> Result<PgPool, ConnectError> {
-    Ok(sized(settings, connections).connect_lazy_with(options(settings)?))
+pub(crate) fn hot(settings: &PoolSettings, connections: u32) -> Result<HotPool, ConnectError> {
+    Ok(HotPool::new(options(settings)?, connections, settings.acquire_timeout))
 }
 
 /// The pool of the job queue, which takes the queue's role for the whole connection because the library that uses it

@@ -74,6 +74,21 @@ struct RawJobRow {
     last_error: Option<String>,
 }
 
+impl From<RawJobRow> for JobRow {
+    fn from(row: RawJobRow) -> Self {
+        Self {
+            id: row.id,
+            task: row.task,
+            org_id: row.org_id,
+            attempts: row.attempts,
+            max_attempts: row.max_attempts,
+            run_at: from_sql(row.run_at),
+            running: row.running,
+            last_error: row.last_error,
+        }
+    }
+}
+
 impl Queue {
     /// Prepares the queue's own pool.
     pub fn new(settings: &PoolSettings, connections: u32) -> Result<Self, ConnectError> {
@@ -98,34 +113,34 @@ impl Queue {
 
     /// The jobs that have not ended well yet, due first.
     pub async fn list(&self, limit: i64) -> Result<Vec<JobRow>, StoreError> {
+        self.jobs(None, limit).await
+    }
+
+    /// The job of this id; `None` once it has ended well, which takes it out of the queue.
+    pub async fn job(&self, id: i64) -> Result<Option<JobRow>, StoreError> {
+        Ok(self.jobs(Some(id), 1).await?.pop())
+    }
+
+    async fn jobs(&self, id: Option<i64>, limit: i64) -> Result<Vec<JobRow>, StoreError> {
         let rows: Vec<RawJobRow> =
-            sqlx::query_as(LIST).bind(limit).fetch_all(&self.pool).await.map_err(store_error)?;
-        let job = |row: RawJobRow| JobRow {
-            id: row.id,
-            task: row.task,
-            org_id: row.org_id,
-            attempts: row.attempts,
-            max_attempts: row.max_attempts,
-            run_at: from_sql(row.run_at),
-            running: row.running,
-            last_error: row.last_error,
-        };
-        Ok(rows.into_iter().map(job).collect())
+            sqlx::query_as(JOBS).bind(id).bind(limit).fetch_all(&self.pool).await.map_err(store_error)?;
+        Ok(rows.into_iter().map(JobRow::from).collect())
     }
 
     /// Puts a job of the platform itself straight into the queue, replacing a waiting one of the same task.
-    pub async fn start<J: Job>(&self, job: &J) -> Result<(), StoreError> {
+    /// Returns the queue's id of it.
+    pub async fn start<J: Job>(&self, job: &J) -> Result<i64, StoreError> {
         let job = NewJob::of(job);
-        sqlx::query(
-            "select graphile_worker.add_job($1, payload := $2::json, max_attempts := $3, job_key := 'system:' || $1)",
+        sqlx::query_scalar(
+            "select id from graphile_worker.add_job($1, payload := $2::json, max_attempts := $3,
+                                                    job_key := 'system:' || $1)",
         )
         .bind(job.task)
         .bind(job.payload)
         .bind(i32::from(job.max_attempts))
-        .execute(&self.pool)
+        .fetch_one(&self.pool)
         .await
-        .map_err(store_error)?;
-        Ok(())
+        .map_err(store_error)
     }
 
     /// Sets when a failed job is tried again: the library's own curve is replaced by ours.
@@ -179,8 +194,10 @@ select t.identifier as task,
   from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id
  group by t.identifier order by t.identifier";
 
-const LIST: &str = "
+/// The job of one id, or all.
+const JOBS: &str = "
 select j.id, t.identifier as task, j.payload ->> 'org_id' as org_id, j.attempts::smallint as attempts,
        j.max_attempts::smallint as max_attempts, j.run_at, j.locked_at is not null as running, j.last_error
   from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id
- order by j.run_at, j.id limit $1";
+ where $1::bigint is null or j.id = $1
+ order by j.run_at, j.id limit $2";

@@ -1,5 +1,7 @@
 //! The scoped transaction: the only door to tenant data.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
@@ -7,6 +9,7 @@ use voxanne_kernel::{Begin, BeginSystem, Commit, OrgScope, StoreError};
 
 use crate::{
     constraint::{died_idle, store_error},
+    hot::HotPool,
     pool::{self, ConnectError, PoolSettings},
 };
 
@@ -14,7 +17,7 @@ use crate::{
 #[derive(Clone)]
 pub struct PgStore {
     units: PgPool,
-    hot: PgPool,
+    hot: Arc<HotPool>,
 }
 
 impl std::fmt::Debug for PgStore {
@@ -38,7 +41,7 @@ impl PgStore {
     /// Prepares the pools; connections are made when they are needed.
     pub fn new(settings: &PoolSettings) -> Result<Self, ConnectError> {
         let half = settings.connections.div_ceil(2);
-        Ok(Self { units: pool::guarded(settings, half)?, hot: pool::unguarded(settings, half)? })
+        Ok(Self { units: pool::guarded(settings, half)?, hot: Arc::new(pool::hot(settings, half)?) })
     }
 
     /// Opens a transaction inside `scope`'s organization, in one round trip.
@@ -58,8 +61,9 @@ impl PgStore {
         Ok(SystemTx { tx: self.begin(enter.to_owned()).await? })
     }
 
-    /// The pool for hot paths. Only for single statements that call a function which enters the organization itself.
-    pub(crate) fn hot(&self) -> &PgPool {
+    /// The connections for hot paths. Only for single statements that call a function which enters the organization
+    /// itself.
+    pub(crate) fn hot(&self) -> &HotPool {
         &self.hot
     }
 

@@ -161,7 +161,8 @@ async fn outside_a_unit_of_work_a_connection_sees_nothing() {
     add_organization(&db, &organization).await;
     let store = store(db.app_url());
     unit_of_work(&store, &organization).await;
-    let outside = sqlx::query_scalar::<_, Uuid>("select id from organizations").fetch_all(store.hot()).await;
+    let mut hot = store.hot().take().await.unwrap();
+    let outside = sqlx::query_scalar::<_, Uuid>("select id from organizations").fetch_all(hot.conn()).await;
     assert!(outside.is_err() || outside.is_ok_and(|seen| seen.is_empty()));
 }
 

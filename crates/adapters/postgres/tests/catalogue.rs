@@ -1,5 +1,6 @@
 //! Reads the catalogue: what protects one tenant from another must be there for every table, today's and tomorrow's
 //! (spec/01-platform.md, Roles).
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use voxanne_testkit::TestDb;

@@ -1,4 +1,5 @@
 //! Migrating and starting: safe together, and refused under a login that policies do not hold for.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use sqlx::{Connection, Executor, PgConnection};
 use voxanne_postgres::{

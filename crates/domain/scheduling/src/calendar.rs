@@ -195,8 +195,14 @@ pub(crate) fn around(first: Date, last: Date) -> (Date, Date) {
 /// Lower case without accents, one space around every word, so that whole words can be looked for.
 fn folded(text: &str) -> String {
     use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
-    let plain: String = text.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect();
-    let mut folded = String::from(" ");
+    // Names are folded at every booking, and nearly all of them are plain already.
+    let plain: String = if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        text.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
+    };
+    let mut folded = String::with_capacity(plain.len() + 2);
+    folded.push(' ');
     for word in plain.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
         folded.push_str(word);
         folded.push(' ');

@@ -19,24 +19,21 @@ impl EventInbox for PgStore {
     async fn receive(&self, scope: &OrgScope, event: NewEvent) -> Result<Received, StoreError> {
         let mut dead = 0;
         loop {
-            let asked: Result<bool, sqlx::Error> =
-                sqlx::query_scalar("select receive_webhook_event($1, $2, $3, $4, $5, $6, $7, $8, $9)")
-                    .bind(scope.org().0)
-                    .bind(event.id.0)
-                    .bind(PROVIDER)
-                    .bind(event.event.kind())
-                    .bind(&event.key)
-                    .bind(Json(&event.event))
-                    .bind(event.job.task)
-                    .bind(traced(event.job.payload.clone()))
-                    .bind(event.job.max_attempts)
-                    .fetch_one(self.hot())
-                    .await;
-            match asked {
-                Ok(true) => return Ok(Received::New),
-                Ok(false) => return Ok(Received::Duplicate),
+            let receive = sqlx::query_as("select receive_webhook_event($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+                .bind(scope.org().0)
+                .bind(event.id.0)
+                .bind(PROVIDER)
+                .bind(event.event.kind())
+                .bind(&event.key)
+                .bind(Json(&event.event))
+                .bind(event.job.task)
+                .bind(traced(event.job.payload.clone()))
+                .bind(event.job.max_attempts);
+            match self.hot().ask(receive).await {
+                Ok((true,)) => return Ok(Received::New),
+                Ok((false,)) => return Ok(Received::Duplicate),
                 // The key makes it safe to ask again: should it have been stored after all, it is a duplicate.
-                Err(error) if died_idle(&error) && dead <= self.hot().options().get_max_connections() => {
+                Err(error) if died_idle(&error) && dead <= self.hot().size() => {
                     dead += 1;
                 }
                 Err(error) => return Err(store_error(error)),

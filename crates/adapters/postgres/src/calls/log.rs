@@ -2,7 +2,7 @@
 //! the driver's buffer.
 
 use async_trait::async_trait;
-use futures_util::TryStreamExt;
+use futures_util::{TryStreamExt, stream::BoxStream};
 use sqlx::{FromRow, Row, postgres::PgRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -134,9 +134,7 @@ impl CallLog for PgStore {
             match self.stream(scope, filter, request, sink).await {
                 Ok(next) => return Ok(next),
                 // A connection that died in the pool has handed over nothing yet.
-                Err((error, 0))
-                    if died_idle(&error) && dead <= self.hot().options().get_max_connections() =>
-                {
+                Err((error, 0)) if died_idle(&error) && dead <= self.hot().size() => {
                     dead += 1;
                 }
                 Err((error, _)) => return Err(store_error(error)),
@@ -204,7 +202,8 @@ impl PgStore {
         request: &PageRequest,
         sink: &mut (dyn CallSink + Send),
     ) -> Result<Option<Position>, (sqlx::Error, u16)> {
-        let mut rows = sqlx::query(LIST)
+        let mut hot = self.hot().take().await.map_err(|error| (error, 0))?;
+        let rows = sqlx::query(LIST)
             .bind(scope.org().0)
             .bind(filter.status.map(Status::as_str))
             .bind(filter.direction.map(Direction::as_str))
@@ -216,21 +215,31 @@ impl PgStore {
             .bind(request.after.map(|after| to_sql(after.at)))
             .bind(request.after.map(|after| after.id))
             .bind(i32::from(request.limit()) + 1)
-            .fetch(self.hot());
-        let (mut handed, mut last) = (0, None);
-        while let Some(row) = rows.try_next().await.map_err(|error| (error, handed))? {
-            if handed == request.limit() {
-                // The one row more than wanted only says that there is a next page. The stream ends with it.
-                while rows.try_next().await.map_err(|error| (error, handed))?.is_some() {}
-                return Ok(last);
-            }
+            .fetch(hot.conn());
+        let page = hand_over(rows, request.limit(), sink).await;
+        hot.give_back_after(page.as_ref().err().map(|(error, _)| error));
+        page
+    }
+}
+
+/// Hands at most `limit` rows to `sink` and reads the answer to its end.
+async fn hand_over(
+    mut rows: BoxStream<'_, Result<PgRow, sqlx::Error>>,
+    limit: u16,
+    sink: &mut (dyn CallSink + Send),
+) -> Result<Option<Position>, (sqlx::Error, u16)> {
+    let (mut handed, mut last, mut more) = (0, None, false);
+    while let Some(row) = rows.try_next().await.map_err(|error| (error, handed))? {
+        // The one row more than wanted only says that there is a next page.
+        more = handed == limit;
+        if !more {
             let row = borrow(&row).map_err(|error| (error, handed))?;
             sink.row(&row);
             handed += 1;
             last = Some(Position { at: row.started_at, id: row.id });
         }
-        Ok(None)
     }
+    Ok(last.filter(|_| more))
 }
 
 async fn stats(tx: &mut TenantTx, period: &Period) -> Result<CallStats, StoreError> {

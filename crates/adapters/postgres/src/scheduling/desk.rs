@@ -54,7 +54,7 @@ impl BookingDesk for PgStore {
                 return Ok(DeskAnswer::Busy);
             } else if constraint.is_some_and(|name| OVERTAKEN.contains(&name)) && !overtaken {
                 overtaken = true;
-            } else if died_idle(&error) && dead <= self.hot().options().get_max_connections() {
+            } else if died_idle(&error) && dead <= self.hot().size() {
                 // With its id the order can be repeated: had it been booked after all, the key or the slot says so.
                 dead += 1;
             } else {
@@ -69,14 +69,12 @@ impl BookingDesk for PgStore {
         key: &ToolCall,
         outcome: &ToolOutcome,
     ) -> Result<ToolOutcome, StoreError> {
-        let standing: serde_json::Value = sqlx::query_scalar("select remember_tool_outcome($1, $2, $3, $4)")
+        let remember = sqlx::query_as("select remember_tool_outcome($1, $2, $3, $4)")
             .bind(scope.org().0)
             .bind(&key.call)
             .bind(&key.id)
-            .bind(Json(outcome))
-            .fetch_one(self.hot())
-            .await
-            .map_err(store_error)?;
+            .bind(Json(outcome));
+        let (standing,): (serde_json::Value,) = self.hot().ask(remember).await.map_err(store_error)?;
         ledger::read(standing, key)
     }
 }
@@ -94,7 +92,7 @@ impl PgStore {
             _ => None,
         };
         let call = order.via.tool_call();
-        sqlx::query_as(
+        let book = sqlx::query_as(
             "select result, contact, resource, call, remembered, busy_resources, busy_from, busy_until
                from book_appointment($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
                                      $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)",
@@ -127,9 +125,8 @@ impl PgStore {
         .bind(call.map(|call| call.kind.as_str()))
         .bind(call.and_then(|call| call.assistant.as_deref()))
         .bind(call.and_then(|call| call.number.as_ref()).map(voxanne_kernel::E164::as_str))
-        .bind(call.map(|_| Json(&order.outcome)))
-        .fetch_one(self.hot())
-        .await
+        .bind(call.map(|_| Json(&order.outcome)));
+        self.hot().ask(book).await
     }
 }
 

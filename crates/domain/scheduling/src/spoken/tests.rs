@@ -1,3 +1,5 @@
+//! What callers say for days and times, heard on one Wednesday morning in New York.
+
 use jiff::civil::{date, time};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Who may manage whom, and that nobody reaches into another organization.
+
 use voxanne_kernel::PageRequest;
 use voxanne_tenancy::{
     ApprovalMode, MemberError, OrganizationChange, Role, SettingsError, SignedIn, user::Standing,

@@ -1,3 +1,5 @@
+//! What operators decide about organizations, and that nobody else does.
+
 use voxanne_kernel::{
     PageRequest,
     ids::{OrgId, UserId},

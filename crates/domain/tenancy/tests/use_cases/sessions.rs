@@ -1,3 +1,5 @@
+//! Signing in, guessing passwords, and how long a session lives.
+
 use voxanne_tenancy::{
     PasswordHash, SignInError,
     ports::EndOfSession,

@@ -1,3 +1,5 @@
+//! Founding an organization with its first owner.
+
 use voxanne_tenancy::{Role, SignUpError, user::Standing};
 
 use crate::world::{PASSWORD, World, home};

@@ -1,3 +1,5 @@
+//! Messages in every form they are documented or known to come in, and rubbish.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use voxanne_calls::{EndStatus, Speaker};
