@@ -36,6 +36,15 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A day and a time. The day may hold the time ("tomorrow 2pm"), which only whoever keeps the calendar can tell: so a
+    /// time alone is not missed here.
+    fn moment(&mut self, date: (&str, &'static str), time: (&str, &'static str)) -> (String, String) {
+        match self.arguments.text(date.0) {
+            Some(day) => (day, self.arguments.text(time.0).unwrap_or_default()),
+            None => (self.need(date.0, date.1), self.need(time.0, time.1)),
+        }
+    }
+
     fn finish<T>(self, ask: T) -> Result<T, Lacking> {
         if self.missing.is_empty() { Ok(ask) } else { Err(Lacking::Missing(self.missing)) }
     }
@@ -47,7 +56,7 @@ impl<'a> Reader<'a> {
 /// [`Lacking`] names everything that is missing at once, so that the caller is asked once.
 pub fn booking(arguments: &Arguments, caller: Option<&E164>) -> Result<BookingAsk, Lacking> {
     let mut read = Reader::of(arguments);
-    let (date, time) = (read.need("date", "the date"), read.need("time", "the time"));
+    let (date, time) = read.moment(("date", "the date"), ("time", "the time"));
     let patient_name = read.need("patientName", "the patient's name");
     let ask = BookingAsk {
         date,
@@ -84,8 +93,7 @@ pub fn availability(arguments: &Arguments) -> Result<AvailabilityAsk, Lacking> {
 /// [`Lacking`] without the new date or time.
 pub fn reschedule(arguments: &Arguments, caller: Option<&E164>) -> Result<RescheduleAsk, Lacking> {
     let mut read = Reader::of(arguments);
-    let new_date = read.need("newDate", "the new date");
-    let new_time = read.need("newTime", "the new time");
+    let (new_date, new_time) = read.moment(("newDate", "the new date"), ("newTime", "the new time"));
     read.finish(RescheduleAsk {
         appointment: arguments.text("appointmentId").and_then(|id| id.parse().ok()),
         current_date: arguments.text("currentDate"),
@@ -166,6 +174,14 @@ mod tests {
         let lacking = booking(&arguments(json!({"time": "2pm", "patientName": null})), None).unwrap_err();
         assert_eq!(lacking, Lacking::Missing(vec!["the date", "the patient's name"]));
         assert_eq!(price(&arguments(json!({}))).unwrap_err(), Lacking::Missing(vec!["the service"]));
+    }
+
+    #[test]
+    fn a_day_may_hold_the_time() {
+        let ask = booking(&arguments(json!({"date": "tomorrow 2pm", "patientName": "c"})), None).unwrap();
+        assert_eq!((ask.date.as_str(), ask.time.as_str()), ("tomorrow 2pm", ""));
+        let lacking = booking(&arguments(json!({"patientName": "c"})), None).unwrap_err();
+        assert_eq!(lacking, Lacking::Missing(vec!["the date", "the time"]));
     }
 
     #[test]
