@@ -123,7 +123,7 @@ pub struct Logging {
 impl Database {
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
         let url = reader.required("DATABASE_URL", postgres_url);
-        let connections = reader.or("DATABASE_CONNECTIONS", const { NonZeroU32::new(16).unwrap() }, number);
+        let connections = reader.or("DATABASE_CONNECTIONS", const { NonZeroU32::new(24).unwrap() }, number);
         Some(Self { url: url?, connections: connections? })
     }
 

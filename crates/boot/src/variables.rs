@@ -79,8 +79,8 @@ pub const VARIABLES: &[Variable] = &[
     },
     defaulted(
         "DATABASE_CONNECTIONS",
-        "16",
-        "Most connections of one process; eight for each of the database's cores",
+        "24",
+        "Most connections of one process; twelve for each of the database's cores",
         RUNNING,
     ),
     defaulted("PORT", "8080", "Where the API listens", &[Program::Server]),

@@ -6,6 +6,7 @@
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
 use voxanne_e2e::{Stack, eventually, vapi};
 
 #[tokio::test]
@@ -143,7 +144,6 @@ async fn a_lost_report_is_fetched() {
     })
     .await;
     // The provider does not know this call, as after its own retention: it ends as failed instead of staying open.
-    use sqlx::{Connection, PgConnection};
     let mut owner = PgConnection::connect(&stack.db.owner_url()).await.unwrap();
     sqlx::query("update calls set started_at = started_at - interval '1 day'")
         .execute(&mut owner)

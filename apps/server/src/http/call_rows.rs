@@ -1,7 +1,6 @@
 //! Calls on the wire, written straight from the driver's row into the answer's bytes: no struct and no string per cell.
 
-use std::io::Write;
-
+use jiff::fmt::temporal::DateTimePrinter;
 use serde::Serialize;
 use uuid::{Uuid, fmt::Hyphenated};
 use voxanne_calls::{CallRow, CallSink};
@@ -53,41 +52,49 @@ pub(super) struct CallBody {
     cost: Option<f64>,
 }
 
-/// Collects rows as the members of a JSON list, or one as an object that can be added to.
-#[derive(Debug, Default)]
+/// What a page begins with.
+const PAGE: &[u8] = b"{\"data\":[";
+
+/// Collects rows as a page, or one as an object that can be added to.
+#[derive(Debug)]
 pub(super) struct RowWriter {
     bytes: Vec<u8>,
 }
 
 impl CallSink for RowWriter {
     fn row(&mut self, row: &CallRow<'_>) {
-        if !self.bytes.is_empty() {
+        if self.bytes.last() == Some(&b'}') {
             self.bytes.push(b',');
         }
-        self.object(row);
+        object(&mut self.bytes, row);
     }
 }
 
 impl RowWriter {
-    /// Room for a page, so that it is not copied while it grows.
-    pub(super) fn with_room_for(rows: u16) -> Self {
-        /// What a row takes as a rule.
-        const ROW: usize = 900;
-        Self { bytes: Vec::with_capacity(usize::from(rows) * ROW) }
+    /// What a row takes as a rule.
+    const ROW: usize = 900;
+
+    /// For a page, with room for its rows, so that it is not copied while it grows.
+    pub(super) fn for_page(rows: u16) -> Self {
+        let mut bytes = Vec::with_capacity(usize::from(rows) * Self::ROW + 128);
+        bytes.extend_from_slice(PAGE);
+        Self { bytes }
     }
 
-    /// `{"data": […], "nextCursor": …}`
-    pub(super) fn into_page(self, next_cursor: Option<&str>) -> Vec<u8> {
-        let mut page = Vec::with_capacity(self.bytes.len() + 96);
-        page.extend_from_slice(b"{\"data\":[");
-        page.extend_from_slice(&self.bytes);
-        page.extend_from_slice(b"],\"nextCursor\":");
-        json(&mut page, &next_cursor);
-        page.push(b'}');
-        page
+    /// For a single row.
+    pub(super) fn for_one() -> Self {
+        Self { bytes: Vec::with_capacity(Self::ROW) }
     }
 
-    /// The row, with all members of `more`.
+    /// `{"data": […], "nextCursor": …}`, of a writer made for a page.
+    pub(super) fn into_page(mut self, next_cursor: Option<&str>) -> Vec<u8> {
+        self.bytes.extend_from_slice(b"],\"nextCursor\":");
+        json(&mut self.bytes, &next_cursor);
+        self.bytes.push(b'}');
+        self.bytes
+    }
+
+    /// The row, with all members of `more`, of a writer made for one.
     pub(super) fn into_object<T: Serialize>(mut self, more: &T) -> Vec<u8> {
         let mut members = Vec::new();
         json(&mut members, more);
@@ -96,59 +103,58 @@ impl RowWriter {
         self.bytes.extend_from_slice(members.get(1..).unwrap_or(b"}"));
         self.bytes
     }
+}
 
-    fn object(&mut self, row: &CallRow<'_>) {
-        let out = &mut self.bytes;
-        key(out, "{\"id\":");
-        id(out, row.id);
-        key(out, ",\"vapi_call_id\":");
-        json(out, row.provider_id);
-        key(out, ",\"call_type\":");
-        json(out, row.direction);
-        key(out, ",\"status\":");
-        json(out, row.status);
-        key(out, ",\"phone_number\":");
-        json(out, &row.phone);
-        key(out, ",\"contact_id\":");
-        optional(out, row.contact_id, id);
-        key(out, ",\"contact_name\":");
-        json(out, &row.contact_name);
-        key(out, ",\"started_at\":");
-        time(out, row.started_at);
-        key(out, ",\"ended_at\":");
-        optional(out, row.ended_at, time);
-        key(out, ",\"duration_seconds\":");
-        json(out, &row.duration_seconds);
-        key(out, ",\"sentiment_label\":");
-        json(out, &row.sentiment_label);
-        key(out, ",\"sentiment_score\":");
-        json(out, &row.sentiment_score);
-        key(out, ",\"urgency\":");
-        json(out, &row.urgency);
-        key(out, ",\"summary\":");
-        json(out, &row.summary);
-        key(out, ",\"booking_confirmed\":");
-        json(out, &row.booked);
-        key(out, ",\"financial_value\":");
-        optional(out, row.value, |out, value| json(out, &value.to_major_number()));
-        key(out, ",\"has_recording\":");
-        json(out, &(row.recording_status != "none"));
-        key(out, ",\"recording_status\":");
-        json(out, row.recording_status);
-        key(out, ",\"has_transcript\":");
-        json(out, &row.has_transcript);
-        key(out, ",\"transfer_to\":");
-        json(out, &row.transfer_to);
-        key(out, ",\"transfer_time\":");
-        optional(out, row.transfer_time, time);
-        key(out, ",\"transfer_reason\":");
-        json(out, &row.transfer_reason);
-        key(out, ",\"lead_score\":");
-        json(out, &row.lead_score);
-        key(out, ",\"cost\":");
-        optional(out, row.cost_micros, micros);
-        out.push(b'}');
-    }
+fn object(out: &mut Vec<u8>, row: &CallRow<'_>) {
+    key(out, "{\"id\":");
+    id(out, row.id);
+    key(out, ",\"vapi_call_id\":");
+    json(out, row.provider_id);
+    key(out, ",\"call_type\":");
+    json(out, row.direction);
+    key(out, ",\"status\":");
+    json(out, row.status);
+    key(out, ",\"phone_number\":");
+    json(out, &row.phone);
+    key(out, ",\"contact_id\":");
+    optional(out, row.contact_id, id);
+    key(out, ",\"contact_name\":");
+    json(out, &row.contact_name);
+    key(out, ",\"started_at\":");
+    time(out, row.started_at);
+    key(out, ",\"ended_at\":");
+    optional(out, row.ended_at, time);
+    key(out, ",\"duration_seconds\":");
+    json(out, &row.duration_seconds);
+    key(out, ",\"sentiment_label\":");
+    json(out, &row.sentiment_label);
+    key(out, ",\"sentiment_score\":");
+    json(out, &row.sentiment_score);
+    key(out, ",\"urgency\":");
+    json(out, &row.urgency);
+    key(out, ",\"summary\":");
+    json(out, &row.summary);
+    key(out, ",\"booking_confirmed\":");
+    json(out, &row.booked);
+    key(out, ",\"financial_value\":");
+    optional(out, row.value, |out, value| json(out, &value.to_major_number()));
+    key(out, ",\"has_recording\":");
+    json(out, &(row.recording_status != "none"));
+    key(out, ",\"recording_status\":");
+    json(out, row.recording_status);
+    key(out, ",\"has_transcript\":");
+    json(out, &row.has_transcript);
+    key(out, ",\"transfer_to\":");
+    json(out, &row.transfer_to);
+    key(out, ",\"transfer_time\":");
+    optional(out, row.transfer_time, time);
+    key(out, ",\"transfer_reason\":");
+    json(out, &row.transfer_reason);
+    key(out, ",\"lead_score\":");
+    json(out, &row.lead_score);
+    key(out, ",\"cost\":");
+    optional(out, row.cost_micros, micros);
+    out.push(b'}');
 }
 
 fn key(out: &mut Vec<u8>, text: &str) {
@@ -179,20 +185,30 @@ fn id(out: &mut Vec<u8>, id: Uuid) {
 }
 
 fn time(out: &mut Vec<u8>, at: Timestamp) {
+    const PRINTER: DateTimePrinter = DateTimePrinter::new();
+    out.push(b'"');
     // Writing to memory does not fail.
-    let _ = write!(out, "\"{at}\"");
+    let _ = PRINTER.print_timestamp(&at, &mut *out);
+    out.push(b'"');
 }
 
 /// Millionths as an exact decimal.
 fn micros(out: &mut Vec<u8>, micros: i64) {
-    let (whole, part) = (micros / 1_000_000, micros % 1_000_000);
+    let (whole, mut part) = (micros / 1_000_000, (micros % 1_000_000).unsigned_abs());
+    if micros < 0 && whole == 0 {
+        out.push(b'-');
+    }
+    json(out, &whole);
     if part == 0 {
-        json(out, &whole);
         return;
     }
-    let sign = if micros < 0 && whole == 0 { "-" } else { "" };
-    let decimals = format!("{:06}", part.abs());
-    let _ = write!(out, "{sign}{whole}.{}", decimals.trim_end_matches('0'));
+    out.push(b'.');
+    let mut place = 100_000;
+    while part > 0 {
+        // One digit at a time, from the left, until only zeros are left.
+        json(out, &(part / place));
+        (part, place) = (part % place, place / 10);
+    }
 }
 
 /// An amount in major units.
@@ -262,7 +278,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_the_document_says() {
-        let mut writer = RowWriter::default();
+        let mut writer = RowWriter::for_page(2);
         for row in [full(), empty()] {
             writer.row(&row);
         }
@@ -280,19 +296,24 @@ mod tests {
 
     #[test]
     fn one_call_can_be_added_to_and_no_call_is_an_empty_list() {
-        let mut writer = RowWriter::default();
+        let mut writer = RowWriter::for_one();
         writer.row(&full());
         let object: serde_json::Value =
             serde_json::from_slice(&writer.into_object(&serde_json::json!({"events": [1]}))).unwrap();
         assert_eq!((object["events"][0].as_i64(), object["status"].as_str()), (Some(1), Some("completed")));
-        assert_eq!(RowWriter::default().into_page(None), b"{\"data\":[],\"nextCursor\":null}");
+        assert_eq!(RowWriter::for_page(50).into_page(None), b"{\"data\":[],\"nextCursor\":null}");
     }
 
     #[test]
     fn millionths_are_written_exactly() {
-        for (value, text) in
-            [(0, "0"), (142_000, "0.142"), (1, "0.000001"), (-5, "-0.000005"), (3_000_000, "3")]
-        {
+        for (value, text) in [
+            (0, "0"),
+            (142_000, "0.142"),
+            (1, "0.000001"),
+            (-5, "-0.000005"),
+            (3_000_000, "3"),
+            (-1_000_500, "-1.0005"),
+        ] {
             let mut out = Vec::new();
             micros(&mut out, value);
             assert_eq!(String::from_utf8(out).unwrap(), text);

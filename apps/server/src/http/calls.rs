@@ -141,7 +141,7 @@ async fn list(
 ) -> Result<Response, Problem> {
     let request = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
     let filter = query.filter(&app, &caller.scope).await?;
-    let mut rows = RowWriter::with_room_for(request.limit());
+    let mut rows = RowWriter::for_page(request.limit());
     let next = app.calls.log.list(&caller.scope, &filter, &request, &mut rows).await?;
     Ok(json_bytes(rows.into_page(next.map(encode).as_deref())))
 }
@@ -311,7 +311,7 @@ struct CallDetailBody {
 #[utoipa::path(get, path = "/api/calls-dashboard/{callId}", tag = "calls", params(("callId" = Uuid, Path)),
     responses((status = 200, body = CallDetailBody), (status = 404, body = ProblemBody)))]
 async fn one(State(app): State<App>, caller: Caller, Id(id): Id<CallId>) -> Result<Response, Problem> {
-    let mut row = RowWriter::with_room_for(1);
+    let mut row = RowWriter::for_one();
     let extras = app.calls.log.detail(&caller.scope, id, &mut row).await?.ok_or_else(Problem::not_found)?;
     Ok(json_bytes(row.into_object(&ExtrasBody::from(extras))))
 }

@@ -14,7 +14,8 @@ use crate::hot::HotPool;
 pub struct PoolSettings {
     /// A `postgres://` URL; its login must be a member of `voxanne_app` and `voxanne_service` and nothing more.
     pub url: String,
-    /// Connections in all, shared half and half by hot paths and everything else. Eight per core serve best.
+    /// Connections in all. Two thirds are for hot paths, which are served best by eight for each of the database's
+    /// cores: fewer, and commits that could share a write to the disk wait for each other.
     pub connections: u32,
     /// How long a request may wait for a connection before it is refused as busy.
     pub acquire_timeout: Duration,
@@ -23,9 +24,9 @@ pub struct PoolSettings {
 }
 
 impl PoolSettings {
-    /// Sixteen connections, waiting at most five seconds for one.
+    /// Twenty-four connections, waiting at most five seconds for one.
     pub fn new(url: impl Into<String>, application_name: &'static str) -> Self {
-        Self { url: url.into(), connections: 16, acquire_timeout: Duration::from_secs(5), application_name }
+        Self { url: url.into(), connections: 24, acquire_timeout: Duration::from_secs(5), application_name }
     }
 }
 

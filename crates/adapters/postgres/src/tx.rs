@@ -38,10 +38,11 @@ pub struct SystemTx {
 }
 
 impl PgStore {
-    /// Prepares the pools; connections are made when they are needed.
+    /// Prepares the pools; connections are made when they are needed. Hot paths get two thirds of them.
     pub fn new(settings: &PoolSettings) -> Result<Self, ConnectError> {
-        let half = settings.connections.div_ceil(2);
-        Ok(Self { units: pool::guarded(settings, half)?, hot: Arc::new(pool::hot(settings, half)?) })
+        let units = (settings.connections / 3).max(1);
+        let hot = settings.connections.saturating_sub(units);
+        Ok(Self { units: pool::guarded(settings, units)?, hot: Arc::new(pool::hot(settings, hot)?) })
     }
 
     /// Opens a transaction inside `scope`'s organization, in one round trip.

@@ -18,7 +18,7 @@ use voxanne_kernel::{
 use crate::{
     PgStore, TenantTx,
     constraint::{corrupt, died_idle, store_error},
-    sql::{from_sql, to_sql},
+    sql::{from_sql, from_wire, to_sql},
 };
 
 pub(super) const LIST: &str =
@@ -53,35 +53,36 @@ pub(super) const STATS: &str = "select count(*), count(*) filter (where call_typ
 pub(super) const RECENT: &str = "select id, at, kind, summary, call_id, appointment_id, contact_id
    from activity_events where org_id = $1 order by at desc, id desc limit 10";
 
-/// Borrows a row of [`LIST`] or [`ONE`] by position, which spares the look-up of 23 names.
+/// Borrows a row of [`LIST`] or [`ONE`] by position and without comparing types: names and types of 23 columns would be
+/// looked at for every row, and both statements are ours. Times are read as the integers that they are sent as.
 fn borrow(row: &PgRow) -> Result<CallRow<'_>, sqlx::Error> {
     let time = |index| -> Result<_, sqlx::Error> {
-        Ok(row.try_get::<Option<OffsetDateTime>, _>(index)?.map(from_sql))
+        Ok(row.try_get_unchecked::<Option<i64>, _>(index)?.map(from_wire))
     };
     Ok(CallRow {
-        id: row.try_get(0)?,
-        provider_id: row.try_get(1)?,
-        direction: row.try_get(2)?,
-        status: row.try_get(3)?,
-        phone: row.try_get(4)?,
-        contact_id: row.try_get(5)?,
-        contact_name: row.try_get(6)?,
-        started_at: from_sql(row.try_get(7)?),
+        id: row.try_get_unchecked(0)?,
+        provider_id: row.try_get_unchecked(1)?,
+        direction: row.try_get_unchecked(2)?,
+        status: row.try_get_unchecked(3)?,
+        phone: row.try_get_unchecked(4)?,
+        contact_id: row.try_get_unchecked(5)?,
+        contact_name: row.try_get_unchecked(6)?,
+        started_at: from_wire(row.try_get_unchecked(7)?),
         ended_at: time(8)?,
-        duration_seconds: row.try_get(9)?,
-        sentiment_label: row.try_get(10)?,
-        sentiment_score: row.try_get(11)?,
-        urgency: row.try_get(12)?,
-        summary: row.try_get(13)?,
-        booked: row.try_get(14)?,
-        value: row.try_get::<Option<i64>, _>(15)?.map(Money::from_minor),
-        recording_status: row.try_get(16)?,
-        has_transcript: row.try_get(17)?,
-        transfer_to: row.try_get(18)?,
+        duration_seconds: row.try_get_unchecked(9)?,
+        sentiment_label: row.try_get_unchecked(10)?,
+        sentiment_score: row.try_get_unchecked(11)?,
+        urgency: row.try_get_unchecked(12)?,
+        summary: row.try_get_unchecked(13)?,
+        booked: row.try_get_unchecked(14)?,
+        value: row.try_get_unchecked::<Option<i64>, _>(15)?.map(Money::from_minor),
+        recording_status: row.try_get_unchecked(16)?,
+        has_transcript: row.try_get_unchecked(17)?,
+        transfer_to: row.try_get_unchecked(18)?,
         transfer_time: time(19)?,
-        transfer_reason: row.try_get(20)?,
-        lead_score: row.try_get(21)?,
-        cost_micros: row.try_get(22)?,
+        transfer_reason: row.try_get_unchecked(20)?,
+        lead_score: row.try_get_unchecked(21)?,
+        cost_micros: row.try_get_unchecked(22)?,
     })
 }
 
