@@ -1,16 +1,12 @@
 //! Appointments: listing, booking, changing, cancelling, approving, and the calendar file.
 
-use std::sync::Arc;
-
 use axum::{
     Json,
-    body::Bytes,
-    extract::{FromRequest, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::State,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 use voxanne_kernel::{
@@ -19,15 +15,13 @@ use voxanne_kernel::{
     zone::LocalTime,
 };
 use voxanne_scheduling::{
-    AppointmentDetails, AppointmentStatus, CalendarSnapshot, Refusal, When,
-    book::{BookError, BookingRequest},
+    AppointmentDetails, AppointmentStatus, When,
+    book::BookingRequest,
     calendar::ServiceChoice,
     cancel::CancelRequest,
     find::Which,
     ics,
-    outcome::Refused,
     ports::{AppointmentFilter, Patient, Via},
-    reschedule::ChangeError,
     update::AppointmentUpdate,
 };
 
@@ -35,7 +29,8 @@ use crate::{
     app::App,
     http::{
         extract::{Caller, Id},
-        json::{self, Body, Query},
+        json::{Body, MaybeBody, Query},
+        moments::{Edge, moment, zone},
         page::{PageBody, page_request},
         problem::{Problem, ProblemBody},
     },
@@ -315,7 +310,7 @@ async fn change(
 }
 
 /// Why an appointment is cancelled.
-#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CancelBody {
     /// Added to the notes.
@@ -333,10 +328,11 @@ async fn cancel(
     Id(id): Id<AppointmentId>,
     MaybeBody(body): MaybeBody<CancelBody>,
 ) -> Result<Json<AppointmentBody>, Problem> {
-    if let Some(reason) = &body.reason {
+    let reason = body.and_then(|body| body.reason);
+    if let Some(reason) = &reason {
         at_most("reason", reason, LONGEST_NOTES)?;
     }
-    let request = CancelRequest { which: Which::Id(id), reason: body.reason, via: via(&caller.scope) };
+    let request = CancelRequest { which: Which::Id(id), reason, via: via(&caller.scope) };
     app.scheduling.cancel.run(&caller.scope, &request).await?;
     one(State(app), caller, Id(id)).await
 }
@@ -370,29 +366,6 @@ async fn calendar_file(
     Ok((headers, ics::render(&details, &calendar.organization)).into_response())
 }
 
-/// A JSON body that may be left out.
-struct MaybeBody<T>(T);
-
-impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeBody<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let headers: HeaderMap = request.headers().clone();
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| Problem::of_status(rejection.into_response().status()))?;
-        if bytes.is_empty() {
-            return Ok(Self(T::default()));
-        }
-        let kind =
-            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if !kind.to_ascii_lowercase().starts_with("application/json") {
-            return Err(Problem::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-        }
-        json::parse(&bytes).map(Self)
-    }
-}
-
 fn via(scope: &OrgScope) -> Via {
     match scope.actor() {
         Actor::Machine | Actor::CommandLine | Actor::System | Actor::Provider(_) => Via::Api,
@@ -423,129 +396,10 @@ fn when(text: &str, zone: Option<&str>) -> Result<When, Problem> {
     When::parse(text, zone).map_err(|rule| Problem::invalid("scheduled_at", rule.to_string()))
 }
 
-/// The organization's zone, as it was a moment ago.
-pub(super) async fn zone(app: &App, scope: &OrgScope) -> Result<Zone, Problem> {
-    let calendar: Option<Arc<CalendarSnapshot>> = app.scheduling.calendars.current(scope).await?;
-    Ok(calendar.ok_or_else(Problem::not_found)?.zone.clone())
-}
-
-/// Which end of a span a day stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Edge {
-    /// Its first instant.
-    Start,
-    /// The first instant after it.
-    End,
-}
-
-/// Reads an instant, a local time, or a day in `zone`.
-pub(super) fn moment(field: &'static str, text: &str, zone: &Zone, edge: Edge) -> Result<Timestamp, Problem> {
-    let invalid =
-        || Problem::invalid(field, "must be a day such as 2026-12-01, or a date and time in RFC 3339");
-    if let Ok(day) = text.parse::<jiff::civil::Date>()
-        && text.len() == 10
-    {
-        let day = if edge == Edge::End { day.tomorrow().map_err(|_| invalid())? } else { day };
-        return Ok(zone.start_of_day(day));
-    }
-    // In a query string the plus of an offset arrives as a space.
-    let text = match text.rsplit_once(' ') {
-        Some((head, offset)) if head.len() >= 16 => format!("{head}+{offset}"),
-        _ => text.to_owned(),
-    };
-    match When::parse(&text, None).map_err(|_| invalid())? {
-        When::At(at) => Ok(at),
-        When::Local { at, .. } => Ok(match zone.resolve(at) {
-            LocalTime::Once(at) | LocalTime::Twice(at) | LocalTime::Never { at, .. } => at,
-        }),
-        When::Spoken { .. } => Err(invalid()),
-    }
-}
-
-impl From<BookError> for Problem {
-    fn from(error: BookError) -> Self {
-        match error {
-            BookError::Refused(refused) => refused.into(),
-            BookError::Busy => Self::overloaded(),
-            BookError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<ChangeError> for Problem {
-    fn from(error: ChangeError) -> Self {
-        match error {
-            ChangeError::Refused(refused) => refused.into(),
-            ChangeError::Busy => Self::overloaded(),
-            ChangeError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<Refused> for Problem {
-    fn from(Refused { zone, why }: Refused) -> Self {
-        let alternatives: Option<Vec<Value>> = why.alternatives().map(|slots| {
-            let slot = |slot: &voxanne_scheduling::FreeSlot| {
-                json!({"start": slot.start, "end": slot.end, "resource_id": slot.resource})
-            };
-            slots.iter().map(slot).collect()
-        });
-        let local = |at: Timestamp| zone.local(at).strftime("%Y-%m-%dT%H:%M:%S").to_string();
-        let problem = match why {
-            Refusal::SlotTaken { .. } => Self::conflict("slot_taken", "That time is taken."),
-            Refusal::OutsideHours { .. } => {
-                Self::unprocessable("outside_hours", "That time is outside of opening hours.")
-            }
-            Refusal::Closed { day, .. } => {
-                Self::unprocessable("closed", "We are closed on that day.").detail("day", day.to_string())
-            }
-            Refusal::InPast { .. } => Self::unprocessable("in_past", "That time is in the past."),
-            Refusal::TooSoon { earliest, .. } => {
-                Self::unprocessable("too_soon", "That is sooner than the minimum notice.")
-                    .detail("earliest", earliest.to_string())
-            }
-            Refusal::BeyondHorizon { last_day } => {
-                Self::unprocessable("beyond_horizon", "That is further ahead than appointments are made.")
-                    .detail("last_day", last_day.to_string())
-            }
-            Refusal::NonexistentTime { next, at } => Self::unprocessable(
-                "nonexistent_time",
-                "The clocks go forward over that time: it does not exist.",
-            )
-            .detail("next_local", next.to_string())
-            .detail("next", at.to_string()),
-            // Another organization's id answers as one that does not exist (decision D4).
-            Refusal::UnknownService { .. } => {
-                Self::not_found().detail("service_id", "is not a service that is offered")
-            }
-            Refusal::UnknownResource => {
-                Self::not_found().detail("resource_id", "is not a resource that offers the service")
-            }
-            Refusal::UnknownContact => Self::not_found().detail("contact_id", "is not a contact"),
-            Refusal::NotFound | Refusal::LineUnavailable => Self::not_found(),
-            Refusal::BadDuration => Self::invalid("duration_minutes", "must be 5 to 720"),
-            Refusal::NotUnderstood { what } => Self::invalid("scheduled_at", what.to_string()),
-            Refusal::NotChangeable { status } => {
-                let message = format!("The appointment is {status}, which does not allow this change.");
-                Self::conflict("status_conflict", message).detail("status", status.as_str())
-            }
-            Refusal::WhichOne { choices } => {
-                Self::conflict("ambiguous", "Several appointments could be meant.")
-                    .detail("choices", choices.into_iter().map(local).collect::<Vec<_>>())
-            }
-            Refusal::OtherRequest => {
-                Self::conflict("request_key_reused", "This request was used for something else before.")
-            }
-        };
-        match alternatives {
-            Some(alternatives) => problem.detail("alternatives", alternatives),
-            None => problem,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn refused_field(body: Value) -> String {
@@ -573,20 +427,6 @@ mod tests {
             (json!({"scheduled_at": at, "contact_id": id, "notes": "x".repeat(4_001)}), "notes"),
         ] {
             assert_eq!(refused_field(body.clone()), field, "{body}");
-        }
-    }
-
-    #[test]
-    fn a_day_stands_for_its_start_or_its_end_in_the_organizations_zone() {
-        let zone = Zone::new("America/New_York").unwrap();
-        let read = |text: &str, edge| moment("from", text, &zone, edge).map(|at| at.to_string()).ok();
-        assert_eq!(read("2026-12-01", Edge::Start).as_deref(), Some("2026-12-01T05:00:00Z"));
-        assert_eq!(read("2026-12-01", Edge::End).as_deref(), Some("2026-12-02T05:00:00Z"));
-        assert_eq!(read("2026-12-01T10:00:00Z", Edge::End).as_deref(), Some("2026-12-01T10:00:00Z"));
-        assert_eq!(read("2026-12-01T10:00:00 01:00", Edge::End).as_deref(), Some("2026-12-01T09:00:00Z"));
-        assert_eq!(read("2026-12-01T10:00:00", Edge::End).as_deref(), Some("2026-12-01T15:00:00Z"));
-        for bad in ["", "soon", "2026-13-01", "2026-12-01T99:00:00Z", "12/01/2026"] {
-            assert_eq!(read(bad, Edge::Start), None, "{bad:?}");
         }
     }
 }

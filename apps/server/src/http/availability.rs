@@ -15,9 +15,9 @@ use voxanne_scheduling::{
 use crate::{
     app::App,
     http::{
-        appointments::{Edge, moment, zone},
         extract::Caller,
         json::Query,
+        moments::{Edge, moment, zone},
         problem::{Problem, ProblemBody},
     },
 };

@@ -16,8 +16,8 @@ use voxanne_calls::{
 use voxanne_kernel::{OrgScope, Timestamp, ids::CallId};
 
 use super::{
-    appointments::{Edge, moment, zone},
     call_rows::{CallBody, RowWriter, major},
+    moments::{Edge, moment, zone},
 };
 use crate::{
     app::App,

@@ -19,10 +19,12 @@ pub mod json;
 pub mod layers;
 pub mod me;
 pub mod members;
+pub mod moments;
 pub mod organizations;
 pub mod page;
 pub mod platform;
 pub mod problem;
+pub mod refusals;
 pub mod schedule;
 pub mod services;
 
