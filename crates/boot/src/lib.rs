@@ -7,6 +7,7 @@
 pub mod logging;
 pub mod metrics;
 mod programs;
+pub mod providers;
 mod reader;
 pub mod sections;
 pub mod shutdown;
@@ -14,7 +15,8 @@ pub mod variables;
 
 pub use logging::Telemetry;
 pub use programs::{
-    MigrationSettings, OperatorSettings, ServerSettings, TokenSettings, VaultSettings, WorkerSettings,
+    MigrationSettings, OperatorSettings, ServerSettings, TokenSettings, VaultSettings, VoiceSettings,
+    WorkerSettings,
 };
 pub use reader::{ConfigurationError, Reader};
 

@@ -4,6 +4,7 @@
 use secrecy::SecretString;
 
 use crate::{
+    providers::Providers,
     reader::{ConfigurationError, Reader},
     sections::{
         Auth, Backend, Database, Encryption, Http, Logging, Shutdown, Vapi, Work, read_allow_test_clock,
@@ -23,6 +24,8 @@ pub struct ServerSettings {
     pub encryption: Encryption,
     /// The platform's account at Vapi.
     pub vapi: Vapi,
+    /// The services that organizations bring accounts of.
+    pub providers: Providers,
     /// Our public address.
     pub backend: Backend,
     /// How it ends.
@@ -42,6 +45,8 @@ pub struct WorkerSettings {
     pub encryption: Encryption,
     /// The platform's account at Vapi.
     pub vapi: Vapi,
+    /// The services that organizations bring accounts of.
+    pub providers: Providers,
     /// Our public address.
     pub backend: Backend,
     /// How it ends.
@@ -77,6 +82,19 @@ pub struct OperatorSettings {
     pub logging: Logging,
 }
 
+/// What the commands of `voxctl` need that look at what Vapi holds.
+#[derive(Debug, Clone)]
+pub struct VoiceSettings {
+    /// Where rows are kept.
+    pub database: Database,
+    /// What seals stored secrets.
+    pub encryption: Encryption,
+    /// The platform's account at Vapi.
+    pub vapi: Vapi,
+    /// Our public address.
+    pub backend: Backend,
+}
+
 /// What the commands of `voxctl` need that touch stored secrets.
 #[derive(Debug, Clone)]
 pub struct VaultSettings {
@@ -96,6 +114,7 @@ impl ServerSettings {
         let (auth, encryption) = (Auth::read(&mut reader), Encryption::read(&mut reader));
         let (vapi, backend) = (Vapi::read(&mut reader), Backend::read(&mut reader));
         let (shutdown, logging) = (Shutdown::read(&mut reader), Logging::read(&mut reader));
+        let providers = Providers::read(&mut reader);
         let whole = || {
             Some(Self {
                 database: database?,
@@ -103,6 +122,7 @@ impl ServerSettings {
                 auth: auth?,
                 encryption: encryption?,
                 vapi: vapi?,
+                providers: providers?,
                 backend: backend?,
                 shutdown: shutdown?,
                 logging: logging?,
@@ -123,12 +143,14 @@ impl WorkerSettings {
         let encryption = Encryption::read(&mut reader);
         let (vapi, backend) = (Vapi::read(&mut reader), Backend::read(&mut reader));
         let (shutdown, logging) = (Shutdown::read(&mut reader), Logging::read(&mut reader));
+        let providers = Providers::read(&mut reader);
         let whole = || {
             Some(Self {
                 database: database?,
                 work: work?,
                 encryption: encryption?,
                 vapi: vapi?,
+                providers: providers?,
                 backend: backend?,
                 shutdown: shutdown?,
                 logging: logging?,
@@ -185,6 +207,21 @@ impl VaultSettings {
     pub fn read(mut reader: Reader) -> Result<Self, ConfigurationError> {
         let (database, encryption) = (Database::read(&mut reader), Encryption::read(&mut reader));
         let settings = database.zip(encryption).map(|(database, encryption)| Self { database, encryption });
+        reader.finish(settings)
+    }
+}
+
+impl VoiceSettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`] with every problem at once.
+    pub fn read(mut reader: Reader) -> Result<Self, ConfigurationError> {
+        let (database, encryption) = (Database::read(&mut reader), Encryption::read(&mut reader));
+        let (vapi, backend) = (Vapi::read(&mut reader), Backend::read(&mut reader));
+        let whole =
+            || Some(Self { database: database?, encryption: encryption?, vapi: vapi?, backend: backend? });
+        let settings = whole();
         reader.finish(settings)
     }
 }

@@ -273,15 +273,19 @@ impl Logging {
 }
 
 pub(crate) fn read_allow_test_clock(reader: &mut Reader) -> Option<bool> {
-    reader.or("VOXANNE_ALLOW_TEST_CLOCK", false, |text| match text.to_ascii_lowercase().as_str() {
+    reader.or("VOXANNE_ALLOW_TEST_CLOCK", false, switch)
+}
+
+pub(crate) fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),
         "0" | "false" | "no" | "off" => Ok(false),
         _ => Err("must be true or false".to_owned()),
-    })
+    }
 }
 
 /// A line break pasted along with a value would only show when a header is built from it.
-fn text(text: &str) -> Result<String, String> {
+pub(crate) fn text(text: &str) -> Result<String, String> {
     if text.contains(char::is_control) {
         Err("must not hold control characters".to_owned())
     } else {
@@ -289,7 +293,7 @@ fn text(text: &str) -> Result<String, String> {
     }
 }
 
-fn secret(value: &str) -> Result<SecretString, String> {
+pub(crate) fn secret(value: &str) -> Result<SecretString, String> {
     text(value).map(SecretString::from)
 }
 
@@ -313,7 +317,7 @@ fn postgres_url(text: &str) -> Result<SecretString, String> {
     if matches!(url.scheme(), "postgres" | "postgresql") { secret(text) } else { Err(rule()) }
 }
 
-fn http_url(text: &str) -> Result<Url, String> {
+pub(crate) fn http_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
     let usable =
         matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(|host| !host.is_empty());

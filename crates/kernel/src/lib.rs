@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod audit;
+pub mod claim;
 pub mod clock;
 pub mod email;
 pub mod error;
@@ -21,6 +22,7 @@ pub mod zone;
 
 pub use activity::{Activity, ActivityKind, NewActivity};
 pub use audit::{Audit, NewAudit};
+pub use claim::{Claim, Claims, ConfirmClaim};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use email::EmailAddress;
 pub use error::StoreError;

@@ -10,6 +10,7 @@
 
 mod activity;
 mod audit;
+mod claims;
 pub mod constraint;
 pub mod guard;
 mod hot;

@@ -1,0 +1,232 @@
+//! Sending.
+
+use std::time::{Duration, Instant};
+
+use backon::{ExponentialBuilder, Retryable};
+use reqwest::{Method, RequestBuilder, redirect};
+use voxanne_kernel::ProviderError;
+
+use crate::answer::Answer;
+
+/// The longest a read waits between two attempts, whatever `Retry-After` says; beyond that the job is retried.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a provider is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For a connection to be made.
+    pub connect_timeout: Duration,
+    /// For a whole request.
+    pub timeout: Duration,
+    /// How often a read is tried again.
+    pub read_retries: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connect_timeout: Duration::from_secs(3), timeout: Duration::from_secs(20), read_retries: 3 }
+    }
+}
+
+impl Limits {
+    /// For a request that a person waits for.
+    pub fn interactive() -> Self {
+        Self { timeout: Duration::from_secs(10), read_retries: 1, ..Self::default() }
+    }
+}
+
+/// The client could not be built: a bug or a broken TLS installation.
+#[derive(Debug, thiserror::Error)]
+#[error("an HTTP client cannot be built")]
+pub struct ClientError(#[from] reqwest::Error);
+
+/// Speaks to one provider. Clones share its connections.
+#[derive(Debug, Clone)]
+pub struct Http {
+    provider: &'static str,
+    client: reqwest::Client,
+    read_retries: usize,
+}
+
+impl Http {
+    /// Prepares a client for `provider`, the name its requests are measured under; nothing is sent.
+    ///
+    /// # Errors
+    /// [`ClientError`] when no TLS is available.
+    pub fn new(provider: &'static str, limits: Limits) -> Result<Self, ClientError> {
+        let client = reqwest::Client::builder()
+            .connect_timeout(limits.connect_timeout)
+            .timeout(limits.timeout)
+            // Credentials never follow a redirect to somewhere else.
+            .redirect(redirect::Policy::none())
+            .user_agent(concat!("voxanne/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { provider, client, read_retries: limits.read_retries })
+    }
+
+    /// Begins a request.
+    pub fn request(&self, method: Method, url: impl reqwest::IntoUrl) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
+    /// Sends a request that changes nothing at the provider; tried again while it cannot be served. `operation` names
+    /// it in the metrics.
+    ///
+    /// # Errors
+    /// [`ProviderError::RetryLater`] when no answer came. A refusal is an [`Answer`].
+    pub async fn read(
+        &self,
+        operation: &'static str,
+        request: RequestBuilder,
+    ) -> Result<Answer, ProviderError> {
+        let patience = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(LONGEST_PAUSE)
+            .with_max_times(self.read_retries)
+            .with_jitter();
+        let outcome = (|| async {
+            // A body that can be sent only once is nothing that a read has.
+            let Some(request) = request.try_clone() else {
+                return Err(Again::Failed(our_fault("a read cannot be repeated")));
+            };
+            match self.send(operation, request, false).await {
+                Ok(answer) if answer.is_unavailable() => Err(Again::Answered(answer)),
+                Ok(answer) => Ok(answer),
+                Err(error) => Err(Again::Failed(error)),
+            }
+        })
+        .retry(patience)
+        .when(|again| match again {
+            Again::Answered(_) => true,
+            Again::Failed(error) => error.is_worth_retrying(),
+        })
+        .adjust(|again, pause| match again {
+            // A longer wait than ours belongs to the job that asked.
+            Again::Answered(answer) => match answer.retry_after() {
+                Some(after) if after > LONGEST_PAUSE => None,
+                Some(after) => pause.map(|pause| pause.max(after)),
+                None => pause,
+            },
+            Again::Failed(_) => pause,
+        })
+        .await;
+        match outcome {
+            Ok(answer) | Err(Again::Answered(answer)) => Ok(answer),
+            Err(Again::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Sends a request that may change something at the provider, once.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unclear`] when the request may have arrived and no answer came; a connection that was never
+    /// made is [`ProviderError::RetryLater`]. A refusal is an [`Answer`].
+    pub async fn write(
+        &self,
+        operation: &'static str,
+        request: RequestBuilder,
+    ) -> Result<Answer, ProviderError> {
+        self.send(operation, request, true).await
+    }
+
+    async fn send(
+        &self,
+        operation: &'static str,
+        request: RequestBuilder,
+        writes: bool,
+    ) -> Result<Answer, ProviderError> {
+        let began = Instant::now();
+        let outcome = match request.send().await {
+            Ok(response) => Answer::read(response, writes).await,
+            Err(error) => Err(transport(error, writes)),
+        };
+        let name = match &outcome {
+            Ok(answer) => answer.outcome(),
+            Err(error) => error.kind(),
+        };
+        metrics::histogram!(
+            "voxanne_provider_request_duration_seconds",
+            "provider" => self.provider, "operation" => operation, "outcome" => name,
+        )
+        .record(began.elapsed());
+        outcome
+    }
+}
+
+enum Again {
+    Answered(Answer),
+    Failed(ProviderError),
+}
+
+fn our_fault(text: &'static str) -> ProviderError {
+    ProviderError::OurFault(text.into())
+}
+
+/// A request that got no answer. A connection that was never made did nothing; anything later may have. The URL stays
+/// out of the text: some providers want their key in it.
+pub(crate) fn transport(error: reqwest::Error, writes: bool) -> ProviderError {
+    let error = error.without_url();
+    if error.is_builder() {
+        ProviderError::OurFault(Box::new(error))
+    } else if writes && !error.is_connect() {
+        ProviderError::Unclear(Box::new(error))
+    } else {
+        ProviderError::RetryLater { after: None, source: Box::new(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
+
+    use super::*;
+
+    async fn provider(answers: impl IntoIterator<Item = ResponseTemplate>) -> (MockServer, Http) {
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        let server = MockServer::start().await;
+        for answer in answers {
+            Mock::given(any()).respond_with(answer).up_to_n_times(1).mount(&server).await;
+        }
+        let limits = Limits { timeout: Duration::from_millis(300), ..Limits::default() };
+        (server, Http::new("test", limits).unwrap())
+    }
+
+    async fn requests(server: &MockServer) -> usize {
+        server.received_requests().await.unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn a_read_is_repeated_until_it_is_served() {
+        let (server, http) = provider([
+            ResponseTemplate::new(503),
+            ResponseTemplate::new(429).insert_header("retry-after", "0"),
+            ResponseTemplate::new(200).set_body_string("{}"),
+        ])
+        .await;
+        let answer = http.read("look", http.request(Method::GET, server.uri())).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(requests(&server).await, 3);
+    }
+
+    #[tokio::test]
+    async fn a_long_wait_is_left_to_the_job() {
+        let (server, http) = provider([ResponseTemplate::new(429).insert_header("retry-after", "60")]).await;
+        let answer = http.read("look", http.request(Method::GET, server.uri())).await.unwrap();
+        assert_eq!(requests(&server).await, 1);
+        let error = answer.refusal("slow down").into_error();
+        assert!(
+            matches!(error, ProviderError::RetryLater { after: Some(after), .. } if after.as_secs() == 60)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_write_is_sent_once_and_a_lost_answer_is_unclear() {
+        let slow = ResponseTemplate::new(201).set_delay(Duration::from_secs(2));
+        let (server, http) = provider([slow]).await;
+        let lost = http.write("create", http.request(Method::POST, server.uri())).await.unwrap_err();
+        assert!(matches!(lost, ProviderError::Unclear(_)));
+        assert_eq!(requests(&server).await, 1);
+        let unreachable = http.write("create", http.request(Method::POST, "http://127.0.0.1:9/")).await;
+        assert!(matches!(unreachable, Err(ProviderError::RetryLater { .. })));
+    }
+}
