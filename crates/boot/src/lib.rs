@@ -5,9 +5,11 @@
 //! passes the sections on by value. It opens no connection and knows no table and no route.
 
 pub mod logging;
+pub mod mail;
 pub mod metrics;
 mod programs;
 pub mod providers;
+pub mod purchases;
 mod reader;
 pub mod sections;
 pub mod shutdown;
@@ -15,8 +17,8 @@ pub mod variables;
 
 pub use logging::Telemetry;
 pub use programs::{
-    MigrationSettings, OperatorSettings, ServerSettings, TokenSettings, VaultSettings, VoiceSettings,
-    WorkerSettings,
+    MigrationSettings, NumbersSettings, OperatorSettings, ServerSettings, TokenSettings, VaultSettings,
+    VoiceSettings, WorkerSettings,
 };
 pub use reader::{ConfigurationError, Reader};
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use voxanne_credentials::Vault;
 
 /// Upper bounds in seconds: finest where a tool call's latency is felt, wide enough for a provider that hangs.
 const SECONDS: [f64; 15] =
@@ -25,4 +26,19 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         }
     });
     Ok(handle)
+}
+
+/// Notes how `vault` is doing; to be called before the figures are rendered.
+pub fn record_vault(vault: &Vault) {
+    let stats = vault.cache_stats();
+    for (result, count) in [("hit", stats.hits), ("negative", stats.negatives), ("miss", stats.misses)] {
+        metrics::counter!("voxanne_credential_cache_total", "result" => result).absolute(count);
+    }
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge is a float; a cache holds far fewer than 2^53 entries"
+    )]
+    metrics::gauge!("voxanne_credential_cache_entries").set(stats.size as f64);
+    metrics::gauge!("voxanne_credential_cache_hears_of_changes").set(f64::from(vault.hears_of_changes()));
+    metrics::counter!("voxanne_credential_unreadable_total").absolute(vault.resolver().unreadable());
 }

@@ -4,7 +4,9 @@
 use secrecy::SecretString;
 
 use crate::{
+    mail::Mail,
     providers::Providers,
+    purchases::Purchases,
     reader::{ConfigurationError, Reader},
     sections::{
         Auth, Backend, Database, Encryption, Http, Logging, Shutdown, Vapi, Work, read_allow_test_clock,
@@ -26,6 +28,8 @@ pub struct ServerSettings {
     pub vapi: Vapi,
     /// The services that organizations bring accounts of.
     pub providers: Providers,
+    /// How much may be bought for an organization.
+    pub purchases: Purchases,
     /// Our public address.
     pub backend: Backend,
     /// How it ends.
@@ -47,6 +51,10 @@ pub struct WorkerSettings {
     pub vapi: Vapi,
     /// The services that organizations bring accounts of.
     pub providers: Providers,
+    /// How much may be bought for an organization.
+    pub purchases: Purchases,
+    /// The platform's account for mails; without it none are sent.
+    pub mail: Option<Mail>,
     /// Our public address.
     pub backend: Backend,
     /// How it ends.
@@ -95,6 +103,17 @@ pub struct VoiceSettings {
     pub backend: Backend,
 }
 
+/// What the commands of `voxctl` need that look after numbers: Vapi and Twilio both.
+#[derive(Debug, Clone)]
+pub struct NumbersSettings {
+    /// What looking at Vapi needs.
+    pub voice: VoiceSettings,
+    /// The services that organizations bring accounts of, and our own account with Twilio.
+    pub providers: Providers,
+    /// How much may be bought for an organization.
+    pub purchases: Purchases,
+}
+
 /// What the commands of `voxctl` need that touch stored secrets.
 #[derive(Debug, Clone)]
 pub struct VaultSettings {
@@ -115,6 +134,7 @@ impl ServerSettings {
         let (vapi, backend) = (Vapi::read(&mut reader), Backend::read(&mut reader));
         let (shutdown, logging) = (Shutdown::read(&mut reader), Logging::read(&mut reader));
         let providers = Providers::read(&mut reader);
+        let purchases = Purchases::read(&mut reader);
         let whole = || {
             Some(Self {
                 database: database?,
@@ -123,6 +143,7 @@ impl ServerSettings {
                 encryption: encryption?,
                 vapi: vapi?,
                 providers: providers?,
+                purchases: purchases?,
                 backend: backend?,
                 shutdown: shutdown?,
                 logging: logging?,
@@ -143,7 +164,8 @@ impl WorkerSettings {
         let encryption = Encryption::read(&mut reader);
         let (vapi, backend) = (Vapi::read(&mut reader), Backend::read(&mut reader));
         let (shutdown, logging) = (Shutdown::read(&mut reader), Logging::read(&mut reader));
-        let providers = Providers::read(&mut reader);
+        let (providers, mail) = (Providers::read(&mut reader), Mail::read(&mut reader));
+        let purchases = Purchases::read(&mut reader);
         let whole = || {
             Some(Self {
                 database: database?,
@@ -151,6 +173,8 @@ impl WorkerSettings {
                 encryption: encryption?,
                 vapi: vapi?,
                 providers: providers?,
+                purchases: purchases?,
+                mail,
                 backend: backend?,
                 shutdown: shutdown?,
                 logging: logging?,
@@ -217,10 +241,26 @@ impl VoiceSettings {
     /// # Errors
     /// [`ConfigurationError`] with every problem at once.
     pub fn read(mut reader: Reader) -> Result<Self, ConfigurationError> {
-        let (database, encryption) = (Database::read(&mut reader), Encryption::read(&mut reader));
-        let (vapi, backend) = (Vapi::read(&mut reader), Backend::read(&mut reader));
-        let whole =
-            || Some(Self { database: database?, encryption: encryption?, vapi: vapi?, backend: backend? });
+        let settings = Self::section(&mut reader);
+        reader.finish(settings)
+    }
+
+    fn section(reader: &mut Reader) -> Option<Self> {
+        let (database, encryption) = (Database::read(reader), Encryption::read(reader));
+        let (vapi, backend) = (Vapi::read(reader), Backend::read(reader));
+        Some(Self { database: database?, encryption: encryption?, vapi: vapi?, backend: backend? })
+    }
+}
+
+impl NumbersSettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`] with every problem at once.
+    pub fn read(mut reader: Reader) -> Result<Self, ConfigurationError> {
+        let (voice, providers) = (VoiceSettings::section(&mut reader), Providers::read(&mut reader));
+        let purchases = Purchases::read(&mut reader);
+        let whole = || Some(Self { voice: voice?, providers: providers?, purchases: purchases? });
         let settings = whole();
         reader.finish(settings)
     }

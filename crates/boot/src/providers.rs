@@ -3,6 +3,7 @@
 
 use secrecy::SecretString;
 use url::Url;
+use voxanne_kernel::E164;
 
 use crate::{
     reader::Reader,
@@ -49,11 +50,24 @@ pub struct OAuthClient {
     pub secret: SecretString,
 }
 
+/// Our own account with Twilio.
+#[derive(Debug, Clone)]
+pub struct PlatformTwilio {
+    /// Its public name.
+    pub account_sid: String,
+    /// Its secret, which its callbacks are signed with as well.
+    pub auth_token: SecretString,
+    /// The number of it that the platform itself calls and texts from; without it there are no test calls.
+    pub from_number: Option<E164>,
+}
+
 /// What is known of the providers.
 #[derive(Debug, Clone)]
 pub struct Providers {
     /// Where they are.
     pub base_urls: BaseUrls,
+    /// Our account with Twilio; without it only organizations with an account of their own can use it.
+    pub twilio: Option<PlatformTwilio>,
     /// Our registration with Google; without it no Google calendar can be connected.
     pub google: Option<OAuthClient>,
     /// Our registration with Microsoft; without it no Outlook calendar can be connected.
@@ -65,21 +79,55 @@ pub struct Providers {
 impl Providers {
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
         let base_urls = BaseUrls::read(reader);
+        let twilio = PlatformTwilio::read(reader);
         let google = OAuthClient::read(reader, "GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET");
         let microsoft = OAuthClient::read(reader, "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET");
         let allow_private_hosts = reader.or("ALLOW_PRIVATE_HOSTS", false, switch);
-        Some(Self { base_urls, google, microsoft, allow_private_hosts: allow_private_hosts? })
+        Some(Self { base_urls, twilio, google, microsoft, allow_private_hosts: allow_private_hosts? })
     }
 }
 
+impl PlatformTwilio {
+    fn read(reader: &mut Reader) -> Option<Self> {
+        const SID: &str = "TWILIO_ACCOUNT_SID";
+        const TOKEN: &str = "TWILIO_AUTH_TOKEN";
+        const FROM: &str = "TWILIO_FROM_NUMBER";
+        if reader.has(FROM) && !reader.has(SID) {
+            reader.problem(SID, &format!("is needed beside {FROM}"));
+        }
+        let from_number = reader.optional(FROM, |text| E164::new(text).map_err(|error| error.to_string()));
+        if !both_or_neither(reader, SID, TOKEN) {
+            return None;
+        }
+        let (sid, token) = (reader.optional(SID, account_sid), reader.optional(TOKEN, secret));
+        Some(Self { account_sid: sid?, auth_token: token?, from_number })
+    }
+}
+
+/// What becomes part of addresses has to be what it says it is.
+fn account_sid(text: &str) -> Result<String, String> {
+    let digits = text.strip_prefix("AC").unwrap_or_default();
+    if digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Ok(text.to_owned());
+    }
+    Err("must be `AC` and 32 hexadecimal digits".to_owned())
+}
+
+/// Whether both settings are there. Half a registration is a mistake, not the absence of one.
+fn both_or_neither(reader: &mut Reader, id: &'static str, key: &'static str) -> bool {
+    match (reader.has(id), reader.has(key)) {
+        (false, false) => return false,
+        (true, false) => reader.problem(key, &format!("is needed beside {id}")),
+        (false, true) => reader.problem(id, &format!("is needed beside {key}")),
+        (true, true) => {}
+    }
+    true
+}
+
 impl OAuthClient {
-    /// Half a registration is a mistake, not the absence of one.
     fn read(reader: &mut Reader, id: &'static str, key: &'static str) -> Option<Self> {
-        match (reader.has(id), reader.has(key)) {
-            (false, false) => return None,
-            (true, false) => reader.problem(key, &format!("is needed beside {id}")),
-            (false, true) => reader.problem(id, &format!("is needed beside {key}")),
-            (true, true) => {}
+        if !both_or_neither(reader, id, key) {
+            return None;
         }
         let (id, secret) = (reader.optional(id, text), reader.optional(key, secret));
         Some(Self { id: id?, secret: secret? })

@@ -306,7 +306,7 @@ fn jwt_secret(text: &str) -> Result<SecretString, String> {
     }
 }
 
-fn number<N: FromStr>(text: &str) -> Result<N, String> {
+pub(crate) fn number<N: FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| format!("{text:?} is not a whole number in its range"))
 }
 

@@ -158,3 +158,47 @@ fn a_command_asks_only_for_what_it_works_with() {
         "postgres://owner@db/v"
     );
 }
+
+#[test]
+fn the_platform_sends_mails_once_it_has_a_key_and_a_sender() {
+    let mail = |changes: &[(&str, &str)]| WorkerSettings::read(with(changes)).map(|settings| settings.mail);
+    let (key, from) = (("RESEND_API_KEY", "re_hush"), ("ADMIN_EMAIL_FROM_USER", "hello@example.com"));
+    assert!(mail(&[]).unwrap().is_none());
+    assert!(mail(&[from]).unwrap().is_none());
+    let refused = mail(&[key]).unwrap_err();
+    assert!(
+        refused.to_string().contains("ADMIN_EMAIL_FROM_USER: is needed beside RESEND_API_KEY"),
+        "{refused}"
+    );
+    let both = mail(&[key, from]).unwrap().unwrap();
+    assert_eq!(both.support.as_str(), "hello@example.com");
+    assert!(!format!("{both:?}").contains("hush"));
+    let helped = mail(&[key, from, ("SUPPORT_EMAIL", "help@example.com")]).unwrap().unwrap();
+    assert_eq!(helped.support.as_str(), "help@example.com");
+    assert!(mail(&[key, from, ("SUPPORT_EMAIL", "help")]).is_err());
+}
+
+#[test]
+fn the_platforms_account_with_twilio_is_whole_or_not_there() {
+    const SID: (&str, &str) = ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef");
+    const TOKEN: (&str, &str) = ("TWILIO_AUTH_TOKEN", "twilio-hush");
+    const FROM: (&str, &str) = ("TWILIO_FROM_NUMBER", "+15005550006");
+    assert!(ServerSettings::read(with(&[])).unwrap().providers.twilio.is_none());
+    let settings = WorkerSettings::read(with(&[SID, TOKEN, FROM])).unwrap();
+    assert!(!format!("{settings:?}").contains("hush"));
+    let twilio = settings.providers.twilio.unwrap();
+    assert_eq!((twilio.account_sid.as_str(), twilio.auth_token.expose_secret()), (SID.1, TOKEN.1));
+    assert_eq!(twilio.from_number.unwrap().as_str(), FROM.1);
+    let without = ServerSettings::read(with(&[SID, TOKEN])).unwrap().providers.twilio.unwrap();
+    assert_eq!(without.from_number, None);
+
+    let check = |changes: &[(&str, &str)], expected: &str| {
+        let found = problems(with(changes));
+        assert!(found.iter().any(|problem| problem.starts_with(expected)), "{found:?}");
+    };
+    check(&[SID], "TWILIO_AUTH_TOKEN: is needed beside TWILIO_ACCOUNT_SID");
+    check(&[TOKEN], "TWILIO_ACCOUNT_SID: is needed beside TWILIO_AUTH_TOKEN");
+    check(&[FROM], "TWILIO_ACCOUNT_SID: is needed beside TWILIO_FROM_NUMBER");
+    check(&[("TWILIO_ACCOUNT_SID", "AC1"), TOKEN], "TWILIO_ACCOUNT_SID: must be `AC` and 32");
+    check(&[SID, TOKEN, ("TWILIO_FROM_NUMBER", "5005550006")], "TWILIO_FROM_NUMBER: ");
+}

@@ -28,6 +28,8 @@ pub enum ActivityKind {
     AppointmentApproved,
     /// A contact was added.
     ContactCreated,
+    /// A connected service does not accept what was granted any more: somebody has to sign in again.
+    IntegrationNeedsReconnect,
 }
 
 impl ActivityKind {
@@ -42,6 +44,7 @@ impl ActivityKind {
             Self::AppointmentCancelled => "appointment_cancelled",
             Self::AppointmentApproved => "appointment_approved",
             Self::ContactCreated => "contact_created",
+            Self::IntegrationNeedsReconnect => "integration_needs_reconnect",
         }
     }
 }

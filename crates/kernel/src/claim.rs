@@ -43,3 +43,10 @@ pub trait ConfirmClaim: Send {
     /// Whether `claim` is still held.
     async fn confirm(&mut self, claim: &Claim) -> Result<bool, StoreError>;
 }
+
+/// Renews a claim in a unit of work before something that takes a while.
+#[async_trait]
+pub trait ExtendClaim: Send {
+    /// Whether `claim` is still ours; if so it lasts for `length` from now, and is kept so until the unit of work ends.
+    async fn extend(&mut self, claim: &Claim, length: Duration) -> Result<bool, StoreError>;
+}

@@ -77,6 +77,14 @@ ids! {
     SessionId;
     /// One refresh token of a session.
     RefreshTokenId;
+    /// A mail of the platform itself to one person.
+    MailId;
+    /// A phone number that an organization is proving, or has proved, to be its own.
+    CallerIdId;
+    /// How the calls of one such number are forwarded.
+    ForwardingConfigId;
+    /// A phone number that the platform bought for an organization.
+    ManagedNumberId;
 }
 
 #[cfg(test)]

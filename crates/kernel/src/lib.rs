@@ -22,7 +22,7 @@ pub mod zone;
 
 pub use activity::{Activity, ActivityKind, NewActivity};
 pub use audit::{Audit, NewAudit};
-pub use claim::{Claim, Claims, ConfirmClaim};
+pub use claim::{Claim, Claims, ConfirmClaim, ExtendClaim};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use email::EmailAddress;
 pub use error::StoreError;

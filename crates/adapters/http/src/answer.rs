@@ -134,6 +134,20 @@ impl Answer {
         serde_json::from_slice(body).map_err(|error| unintelligible(Box::new(error), self.writes))
     }
 
+    /// The body of an answer of any status as a JSON object. The failure says nothing of what was answered: for answers
+    /// that may hold secrets.
+    ///
+    /// # Errors
+    /// As [`json`](Self::json).
+    pub fn secret_object<T: DeserializeOwned>(&self) -> Result<T, ProviderError> {
+        let failure = || unintelligible("the answer is not what was expected".into(), self.writes);
+        // A list would be read as an object's fields in order.
+        if !self.body.trim_ascii_start().starts_with(b"{") {
+            return Err(failure());
+        }
+        serde_json::from_slice(&self.body).map_err(|_| failure())
+    }
+
     /// What a refusal means, by its status; `said` is the provider's text, of which the log gets a line.
     pub fn refusal(&self, said: &str) -> Refusal {
         let source =

@@ -1,12 +1,19 @@
 //! Sending.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::{Method, RequestBuilder, redirect};
 use voxanne_kernel::ProviderError;
 
-use crate::answer::Answer;
+use crate::{
+    answer::Answer,
+    public::{NotPublic, Reach, Resolver, was_refused},
+    request,
+};
 
 /// The longest a read waits between two attempts, whatever `Retry-After` says; beyond that the job is retried.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -46,6 +53,7 @@ pub struct Http {
     provider: &'static str,
     client: reqwest::Client,
     read_retries: usize,
+    reach: Reach,
 }
 
 impl Http {
@@ -54,14 +62,25 @@ impl Http {
     /// # Errors
     /// [`ClientError`] when no TLS is available.
     pub fn new(provider: &'static str, limits: Limits) -> Result<Self, ClientError> {
-        let client = reqwest::Client::builder()
+        Self::within(provider, limits, Reach::Anywhere)
+    }
+
+    /// Like [`new`](Self::new), for hosts that somebody else chose: those outside `reach` are not spoken to, and a
+    /// request to one is refused as [`NotPublic`]. No proxy is used then, because a proxy would resolve for itself.
+    ///
+    /// # Errors
+    /// [`ClientError`] when no TLS is available.
+    pub fn within(provider: &'static str, limits: Limits, reach: Reach) -> Result<Self, ClientError> {
+        let mut client = reqwest::Client::builder()
             .connect_timeout(limits.connect_timeout)
             .timeout(limits.timeout)
             // Credentials never follow a redirect to somewhere else.
             .redirect(redirect::Policy::none())
-            .user_agent(concat!("voxanne/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { provider, client, read_retries: limits.read_retries })
+            .user_agent(concat!("voxanne/", env!("CARGO_PKG_VERSION")));
+        if reach == Reach::Public {
+            client = client.dns_resolver(Arc::new(Resolver(reach))).no_proxy().https_only(true);
+        }
+        Ok(Self { provider, client: client.build()?, read_retries: limits.read_retries, reach })
     }
 
     /// Begins a request.
@@ -135,11 +154,12 @@ impl Http {
         request: RequestBuilder,
         writes: bool,
     ) -> Result<Answer, ProviderError> {
-        let began = Instant::now();
-        let outcome = match request.send().await {
-            Ok(response) => Answer::read(response, writes).await,
-            Err(error) => Err(transport(error, writes)),
+        let request = match request::current() {
+            Some(id) => request.header(request::HEADER, &*id),
+            None => request,
         };
+        let began = Instant::now();
+        let outcome = self.ask(request, writes).await;
         let name = match &outcome {
             Ok(answer) => answer.outcome(),
             Err(error) => error.kind(),
@@ -151,6 +171,20 @@ impl Http {
         .record(began.elapsed());
         outcome
     }
+
+    async fn ask(&self, request: RequestBuilder, writes: bool) -> Result<Answer, ProviderError> {
+        let request = request.build().map_err(|error| transport(error, writes))?;
+        // The resolver judges names; nobody resolves a host that is an address.
+        self.reach.admits(request.url()).map_err(not_public)?;
+        match self.client.execute(request).await {
+            Ok(response) => Answer::read(response, writes).await,
+            Err(error) => Err(transport(error, writes)),
+        }
+    }
+}
+
+fn not_public(error: NotPublic) -> ProviderError {
+    ProviderError::Refused(Box::new(error))
 }
 
 enum Again {
@@ -166,7 +200,9 @@ fn our_fault(text: &'static str) -> ProviderError {
 /// out of the text: some providers want their key in it.
 pub(crate) fn transport(error: reqwest::Error, writes: bool) -> ProviderError {
     let error = error.without_url();
-    if error.is_builder() {
+    if was_refused(&error) {
+        not_public(NotPublic)
+    } else if error.is_builder() {
         ProviderError::OurFault(Box::new(error))
     } else if writes && !error.is_connect() {
         ProviderError::Unclear(Box::new(error))
@@ -209,6 +245,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_provider_is_told_which_request_it_serves() {
+        let (server, http) = provider([ResponseTemplate::new(200), ResponseTemplate::new(200)]).await;
+        let ask = || http.read("look", http.request(Method::GET, server.uri()));
+        request::within_request("req-1".into(), ask()).await.unwrap();
+        ask().await.unwrap();
+        let asked = server.received_requests().await.unwrap();
+        let ids: Vec<_> = asked
+            .iter()
+            .map(|a| a.headers.get(request::HEADER).map(reqwest::header::HeaderValue::as_bytes))
+            .collect();
+        assert_eq!(ids, [Some(&b"req-1"[..]), None]);
+    }
+
+    #[tokio::test]
     async fn a_long_wait_is_left_to_the_job() {
         let (server, http) = provider([ResponseTemplate::new(429).insert_header("retry-after", "60")]).await;
         let answer = http.read("look", http.request(Method::GET, server.uri())).await.unwrap();
@@ -228,5 +278,20 @@ mod tests {
         assert_eq!(requests(&server).await, 1);
         let unreachable = http.write("create", http.request(Method::POST, "http://127.0.0.1:9/")).await;
         assert!(matches!(unreachable, Err(ProviderError::RetryLater { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_private_host_is_not_spoken_to_whether_named_or_numbered() {
+        let (server, _) = provider([]).await;
+        let http = Http::within("test", Limits::default(), Reach::Public).unwrap();
+        let port = server.address().port();
+        for host in ["localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]"] {
+            let url = format!("https://{host}:{port}/");
+            let refused = http.read("look", http.request(Method::GET, url)).await.unwrap_err();
+            assert!(NotPublic::is_why(&refused), "{host}: {refused:?}");
+        }
+        let plain = http.read("look", http.request(Method::GET, "http://example.com/")).await.unwrap_err();
+        assert!(NotPublic::is_why(&plain));
+        assert_eq!(requests(&server).await, 0);
     }
 }

@@ -8,7 +8,11 @@
 
 mod answer;
 mod client;
+mod public;
+mod request;
 
 pub use answer::{Answer, Refusal};
 pub use client::{ClientError, Http, Limits};
-pub use reqwest::{Method, RequestBuilder, StatusCode};
+pub use public::{LookupError, NotPublic, Reach, is_public};
+pub use request::within_request;
+pub use reqwest::{Method, RequestBuilder, StatusCode, header};
