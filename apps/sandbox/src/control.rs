@@ -23,19 +23,22 @@ use crate::vapi::play::{self, Script};
 use crate::world::{Shared, World};
 
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new()
+    let own = Router::new()
         .route("/state", get(state))
         .route("/faults", get(faults).post(add_fault).delete(remove_faults))
         .route("/faults/{id}", delete(remove_fault))
         .route("/reset", post(reset))
         .route("/clock", get(clock).post(set_clock))
         .route("/outbound", put(set_outbound))
-        .route("/calls", post(play_call))
+        .route("/calls", post(play_call));
+    provider::ALL
+        .iter()
+        .fold(own, |all, provider| all.nest(&format!("/{}", provider.name), (provider.control)()))
         .fallback(|| async { Unwilling(StatusCode::NOT_FOUND, "no such page".to_owned()) })
 }
 
 /// A request that makes no sense, in one sentence.
-struct Unwilling(StatusCode, String);
+pub(crate) struct Unwilling(pub(crate) StatusCode, pub(crate) String);
 
 impl IntoResponse for Unwilling {
     fn into_response(self) -> Response {
@@ -43,12 +46,14 @@ impl IntoResponse for Unwilling {
     }
 }
 
-fn bad(problem: impl Into<String>) -> Unwilling {
+/// A request whose body or query makes no sense.
+pub(crate) fn bad(problem: impl Into<String>) -> Unwilling {
     Unwilling(StatusCode::BAD_REQUEST, problem.into())
 }
 
 type Answer = Result<Json<Value>, Unwilling>;
-type Body<T> = Result<Json<T>, JsonRejection>;
+/// A JSON body, or why it is none.
+pub(crate) type Body<T> = Result<Json<T>, JsonRejection>;
 
 /// Everything it holds and everything that went in and out; `?since=` leaves out what was seen before.
 async fn state(State(world): State<Shared>, Query(query): Query<HashMap<String, String>>) -> Answer {

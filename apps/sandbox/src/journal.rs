@@ -12,7 +12,10 @@ use serde_json::{Map, Value};
 /// Enough for a long test run, and a bound for one that never ends.
 const KEPT: usize = 5_000;
 /// Headers whose value opens something.
-const SECRET_HEADERS: &[&str] = &["authorization", "cookie", "x-vapi-secret", "x-api-key"];
+const SECRET_HEADERS: &[&str] =
+    &["authorization", "cookie", "x-vapi-secret", "x-api-key", "x-postmark-server-token", "apikey"];
+/// Parameters of a query whose value opens something.
+const SECRET_PARAMETERS: &[&str] = &["api_key", "access_token"];
 
 /// A request that a provider's part received.
 #[derive(Debug, Clone, Serialize)]
@@ -133,6 +136,15 @@ pub(crate) fn headers(headers: &HeaderMap) -> Map<String, Value> {
         (name.as_str().to_owned(), Value::String(value))
     });
     shown.collect()
+}
+
+/// A query for the journal, without the keys in it.
+pub(crate) fn query(query: &str) -> String {
+    let shown = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) if SECRET_PARAMETERS.contains(&name) => format!("{name}=[hidden]"),
+        _ => pair.to_owned(),
+    });
+    shown.collect::<Vec<_>>().join("&")
 }
 
 /// A body for the journal: JSON as JSON, everything else as text.

@@ -15,12 +15,18 @@ mod clock;
 mod connection;
 mod control;
 mod faults;
+mod google;
+mod held;
 mod ids;
 mod journal;
 mod keep;
+mod messaging;
+mod microsoft;
+mod oauth;
 mod observe;
 mod options;
 mod provider;
+mod twilio;
 mod vapi;
 mod world;
 
@@ -33,7 +39,7 @@ use axum::middleware::from_fn_with_state;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use options::{Options, Outbound};
+pub use options::{OAuthClient, Options, Outbound, TwilioLogin};
 
 use connection::{Cuttable, Line};
 use keep::StateFile;

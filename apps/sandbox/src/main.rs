@@ -10,7 +10,7 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
-use voxanne_sandbox::{Options, Outbound, Sandbox};
+use voxanne_sandbox::{OAuthClient, Options, Outbound, Sandbox, TwilioLogin};
 
 /// Stands in for the providers on loopback.
 #[derive(Debug, Parser)]
@@ -37,6 +37,25 @@ struct Arguments {
     /// How long an outbound call is talked in, in milliseconds.
     #[arg(long, default_value_t = 4_000)]
     talk_ms: u64,
+    /// A Twilio account that is there from the start.
+    #[arg(long, value_name = "SID:TOKEN")]
+    twilio_account: Option<TwilioLogin>,
+    /// The application that Google knows, and its secret.
+    #[arg(
+        long,
+        value_name = "ID:SECRET",
+        default_value = "sandbox-client:sandbox-secret",
+        hide_default_value = true
+    )]
+    google_client: OAuthClient,
+    /// The application that Microsoft knows, and its secret.
+    #[arg(
+        long,
+        value_name = "ID:SECRET",
+        default_value = "sandbox-client:sandbox-secret",
+        hide_default_value = true
+    )]
+    microsoft_client: OAuthClient,
     /// Go on with the state in this file, if it is there, and keep the state in it.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -67,6 +86,9 @@ async fn main() -> anyhow::Result<()> {
         vapi_keys: arguments.vapi_keys,
         vapi_concurrency: arguments.vapi_concurrency,
         outbound,
+        twilio_account: arguments.twilio_account,
+        google_client: arguments.google_client,
+        microsoft_client: arguments.microsoft_client,
         state: arguments.state,
     };
     let sandbox = Sandbox::open(listener, options)?;

@@ -8,6 +8,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 
 use crate::clock::iso;
 use crate::connection::Line;
@@ -43,7 +44,7 @@ pub(crate) async fn observe(
         provider: provider.name,
         method,
         path,
-        query: parts.uri.query().map(str::to_owned),
+        query: parts.uri.query().map(journal::query),
         headers: journal::headers(&parts.headers),
         body: journal::body(&bytes),
         status: None,
@@ -142,7 +143,11 @@ async fn complete(world: &World, seq: u64, started: Instant, response: Response)
 }
 
 fn refusal(provider: &Provider, status: StatusCode, message: &str) -> Response {
-    (status, Json((provider.error_body)(status, message))).into_response()
+    match (provider.error_body)(status, message) {
+        // Some providers' errors are no documents.
+        Value::String(text) => (status, text).into_response(),
+        body => (status, Json(body)).into_response(),
+    }
 }
 
 /// Milliseconds with three decimals.

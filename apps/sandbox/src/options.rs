@@ -1,7 +1,10 @@
 //! What a sandbox is started with.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
+
+use crate::twilio::is_sid;
 
 /// What happens to an outbound call that nobody plays by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +26,56 @@ impl Default for Outbound {
     }
 }
 
+/// An application that is registered with an authorization server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuthClient {
+    /// Its public name.
+    pub id: String,
+    /// Its secret.
+    pub secret: String,
+}
+
+impl Default for OAuthClient {
+    fn default() -> Self {
+        Self { id: "sandbox-client".to_owned(), secret: "sandbox-secret".to_owned() }
+    }
+}
+
+impl FromStr for OAuthClient {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some((id, secret)) if !id.is_empty() && !secret.is_empty() => {
+                Ok(Self { id: id.to_owned(), secret: secret.to_owned() })
+            }
+            _ => Err("must be written ID:SECRET"),
+        }
+    }
+}
+
+/// The credentials of a Twilio account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TwilioLogin {
+    /// `AC` and 32 hexadecimal digits.
+    pub sid: String,
+    /// Its auth token.
+    pub token: String,
+}
+
+impl FromStr for TwilioLogin {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some((sid, token)) if is_sid("AC", sid) && !token.is_empty() => {
+                Ok(Self { sid: sid.to_owned(), token: token.to_owned() })
+            }
+            _ => Err("must be written SID:TOKEN, the SID being AC and 32 hexadecimal digits"),
+        }
+    }
+}
+
 /// What a sandbox is started with.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -35,6 +88,12 @@ pub struct Options {
     pub vapi_concurrency: u32,
     /// What becomes of outbound calls.
     pub outbound: Outbound,
+    /// A Twilio account that is there from the start, paid for and empty.
+    pub twilio_account: Option<TwilioLogin>,
+    /// The application that Google knows.
+    pub google_client: OAuthClient,
+    /// The application that Microsoft knows.
+    pub microsoft_client: OAuthClient,
     /// The file whose state it goes on with and where it keeps its own. Without it everything is forgotten.
     pub state: Option<PathBuf>,
 }
@@ -46,6 +105,9 @@ impl Default for Options {
             vapi_keys: Vec::new(),
             vapi_concurrency: 10,
             outbound: Outbound::default(),
+            twilio_account: None,
+            google_client: OAuthClient::default(),
+            microsoft_client: OAuthClient::default(),
             state: None,
         }
     }

@@ -4,8 +4,8 @@ use axum::Router;
 use axum::http::StatusCode;
 use serde_json::Value;
 
-use crate::vapi;
 use crate::world::{Shared, World};
+use crate::{google, messaging, microsoft, twilio, vapi};
 
 /// One provider's part of the sandbox.
 pub(crate) struct Provider {
@@ -13,6 +13,8 @@ pub(crate) struct Provider {
     pub(crate) name: &'static str,
     /// Its routes, below the prefix.
     pub(crate) routes: fn(&Shared) -> Router<Shared>,
+    /// What a rehearsal may do to it from outside, below `/_sandbox/{name}`; [`no_control`] when there is nothing.
+    pub(crate) control: fn() -> Router<Shared>,
     /// Everything it holds.
     pub(crate) state: fn(&World) -> Value,
     /// What it keeps for the next sandbox.
@@ -25,8 +27,26 @@ pub(crate) struct Provider {
     pub(crate) error_body: fn(StatusCode, &str) -> Value,
 }
 
+/// The control routes of a provider that has none.
+pub(crate) fn no_control() -> Router<Shared> {
+    Router::new()
+}
+
 /// Every provider that is here.
-pub(crate) const ALL: &[Provider] = &[vapi::PROVIDER];
+pub(crate) const ALL: &[Provider] = &[
+    vapi::PROVIDER,
+    twilio::PROVIDER,
+    google::PROVIDER,
+    microsoft::PROVIDER,
+    messaging::RESEND,
+    messaging::SENDGRID,
+    messaging::MAILGUN,
+    messaging::POSTMARK,
+    messaging::SES,
+    messaging::AFRICASTALKING,
+    messaging::TERMII,
+    messaging::WHATSAPP,
+];
 
 /// The provider of this name.
 pub(crate) fn named(name: &str) -> Option<&'static Provider> {

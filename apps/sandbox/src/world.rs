@@ -10,8 +10,12 @@ use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::ids::Ids;
 use crate::journal::Journal;
+use crate::messaging::Messaging;
+use crate::oauth::Server;
 use crate::options::Options;
+use crate::twilio::Twilio;
 use crate::vapi::Vapi;
+use crate::{google, microsoft};
 
 /// The world, as handlers hold it.
 pub(crate) type Shared = Arc<World>;
@@ -32,6 +36,10 @@ pub(crate) struct World {
     pub(crate) tasks: TaskTracker,
     pub(crate) seed: Option<u64>,
     pub(crate) vapi: Vapi,
+    pub(crate) twilio: Twilio,
+    pub(crate) google: Server,
+    pub(crate) microsoft: Server,
+    pub(crate) messaging: Messaging,
 }
 
 impl World {
@@ -42,9 +50,14 @@ impl World {
             reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
         let ids = Ids::new(options.seed);
         let changes = Arc::new(Notify::new());
+        let clock = Clock::live();
         Ok(Self {
-            clock: Clock::live(),
             vapi: Vapi::new(options, &ids, changes.clone()),
+            twilio: Twilio::new(options, changes.clone(), clock.now()),
+            clock,
+            google: Server::new(google::RULES, options.google_client.clone(), changes.clone()),
+            microsoft: Server::new(microsoft::RULES, options.microsoft_client.clone(), changes.clone()),
+            messaging: Messaging::new(&changes),
             ids,
             journal: Journal::default(),
             faults: Faults::default(),

@@ -30,18 +30,21 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::held::{Held, Locked};
 use crate::ids::Ids;
 use crate::options::{Options, Outbound};
-use crate::provider::Provider;
+use crate::provider::{Provider, no_control};
 use crate::world::{Shared, World};
 use collection::{Collection, Object};
+pub(crate) use phone_numbers::is_e164;
 use refusal::Refusal;
-use store::{Account, Store};
+use store::Store;
 
 /// Vapi's part of the sandbox.
 pub(crate) const PROVIDER: Provider = Provider {
     name: "vapi",
     routes,
+    control: no_control,
     state,
     keep: |world| json!(world.vapi.store().kept()),
     restore: |world, kept| {
@@ -59,8 +62,7 @@ pub(crate) struct Vapi {
     pub(crate) concurrency: u32,
     outbound_at_start: Outbound,
     outbound: Mutex<Outbound>,
-    store: Mutex<Store>,
-    changes: Arc<Notify>,
+    store: Held<Store>,
 }
 
 impl Vapi {
@@ -71,8 +73,7 @@ impl Vapi {
             concurrency: options.vapi_concurrency,
             outbound_at_start: options.outbound,
             outbound: Mutex::new(options.outbound),
-            store: Mutex::new(Store::new(ids.uuid().to_string())),
-            changes,
+            store: Held::new(Store::new(ids.uuid().to_string()), changes),
         }
     }
 
@@ -82,8 +83,13 @@ impl Vapi {
     }
 
     /// The account, locked: never held across an await.
-    pub(crate) fn store(&self) -> Account<'_> {
-        Account::new(self.store.lock().unwrap_or_else(PoisonError::into_inner), &self.changes)
+    pub(crate) fn store(&self) -> Locked<'_, Store> {
+        self.store.lock()
+    }
+
+    /// Whether calls to this number come here.
+    pub(crate) fn has_number(&self, number: &str) -> bool {
+        self.store().number(number).is_some()
     }
 
     /// What becomes of outbound calls.

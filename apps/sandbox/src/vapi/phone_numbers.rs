@@ -12,6 +12,7 @@ use super::listing::Listing;
 use super::refusal::Refusal;
 use super::resource::Resource;
 use super::store::Store;
+use crate::twilio::{AnswerAt, Problem, answer_at};
 use crate::world::{Shared, World};
 
 pub(crate) const PHONE_NUMBERS: Resource = Resource {
@@ -58,8 +59,36 @@ fn admit(world: &World, store: &mut Store, number: &mut Object) -> Result<(), Re
     if !digits.is_empty() && store.phone_numbers.newest_first().any(|other| taken(&other)) {
         return Err(Refusal::bad(format!("Existing Phone Number {digits} Has Identical `number`.")));
     }
+    if text(number, "provider") == "twilio" {
+        take_over(world, store, number)?;
+    }
     number.entry("status").or_insert_with(|| json!("active"));
     Ok(())
+}
+
+/// Logs into the Twilio account and points the number's webhooks here, as Vapi does when a number is imported and when
+/// its credentials change. An account that the sandbox's Twilio does not know is taken at its word.
+fn take_over(world: &World, store: &Store, number: &Object) -> Result<(), Refusal> {
+    let before = store.phone_numbers.get(text(number, "id"));
+    let decisive = ["number", "twilioAccountSid", "twilioAuthToken", "twilioApiKey", "smsEnabled"];
+    if before.is_some_and(|before| decisive.iter().all(|field| before.get(*field) == number.get(*field))) {
+        return Ok(());
+    }
+    let takes_texts = number.get("smsEnabled").is_none_or(|enabled| enabled != false);
+    let at = |path| format!("{}/vapi/twilio/{path}", world.base);
+    let asked = AnswerAt {
+        account: text(number, "twilioAccountSid"),
+        auth_token: number.get("twilioAuthToken").and_then(Value::as_str),
+        number: text(number, "number"),
+        voice_url: at("inbound_call"),
+        sms_url: takes_texts.then(|| at("sms")),
+    };
+    answer_at(world, &asked).map_err(|problem| {
+        Refusal::bad(match problem {
+            Problem::Login => "Couldn't Log Into Twilio. `twilioAccountSid` and `twilioAuthToken` don't open an active account.",
+            Problem::Number => "Couldn't Find Number In Twilio. `number` isn't in the account of `twilioAccountSid`.",
+        })
+    })
 }
 
 /// Vapi's own numbers are American and come with the object, unless it is a SIP address.

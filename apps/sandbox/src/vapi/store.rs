@@ -1,12 +1,9 @@
 //! What one Vapi account holds.
 
 use std::collections::HashMap;
-use std::ops::{Deref, DerefMut};
-use std::sync::MutexGuard;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::Notify;
 
 use super::collection::{Collection, Object, text};
 use super::live::Command;
@@ -79,32 +76,4 @@ impl Store {
 
 fn is_on_a_line(call: &Object) -> bool {
     ON_A_LINE.contains(&text(call, "status"))
-}
-
-/// The locked account. Whoever gets to change it is assumed to do so.
-pub(crate) struct Account<'a> {
-    store: MutexGuard<'a, Store>,
-    changes: &'a Notify,
-}
-
-impl<'a> Account<'a> {
-    pub(crate) fn new(store: MutexGuard<'a, Store>, changes: &'a Notify) -> Self {
-        Self { store, changes }
-    }
-}
-
-impl Deref for Account<'_> {
-    type Target = Store;
-
-    fn deref(&self) -> &Store {
-        &self.store
-    }
-}
-
-impl DerefMut for Account<'_> {
-    fn deref_mut(&mut self) -> &mut Store {
-        // Whoever hears of it waits for the lock, and so finds the change made.
-        self.changes.notify_one();
-        &mut self.store
-    }
 }

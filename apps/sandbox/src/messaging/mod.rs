@@ -1,0 +1,88 @@
+//! The providers that carry e-mail, SMS and WhatsApp messages: so far their accounts, and the look-ups by which a
+//! client finds out whether a key is good. Resend also takes mails.
+//!
+//! Each knows the accounts that were made for it through `/_sandbox/{provider}/accounts`, and one that is there from
+//! the beginning; a key of none of them is refused as the provider refuses it.
+
+mod accounts;
+mod africastalking;
+mod mailgun;
+mod postmark;
+mod resend;
+mod resend_mail;
+mod sendgrid;
+mod ses;
+mod sigv4;
+mod termii;
+mod whatsapp;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, AsHeaderName};
+use tokio::sync::Notify;
+
+use accounts::Accounts;
+
+use crate::held::Held;
+
+/// The domain that the accounts send from that are there from the beginning.
+const DOMAIN: &str = "clinic.example";
+/// Stands where a secret is not shown.
+const MASK: &str = "[hidden]";
+
+pub(crate) use africastalking::PROVIDER as AFRICASTALKING;
+pub(crate) use mailgun::PROVIDER as MAILGUN;
+pub(crate) use postmark::PROVIDER as POSTMARK;
+pub(crate) use resend::PROVIDER as RESEND;
+pub(crate) use sendgrid::PROVIDER as SENDGRID;
+pub(crate) use ses::PROVIDER as SES;
+pub(crate) use termii::PROVIDER as TERMII;
+pub(crate) use whatsapp::PROVIDER as WHATSAPP;
+
+/// What all of them hold.
+#[derive(Debug)]
+pub(crate) struct Messaging {
+    resend: Accounts<resend::Account>,
+    sendgrid: Accounts<sendgrid::Account>,
+    mailgun: Accounts<mailgun::Account>,
+    postmark: Accounts<postmark::Account>,
+    ses: Accounts<ses::Account>,
+    africastalking: Accounts<africastalking::Account>,
+    termii: Accounts<termii::Account>,
+    whatsapp: Accounts<whatsapp::Account>,
+    resend_mails: Held<resend_mail::Mails>,
+}
+
+impl Messaging {
+    /// With the accounts that are there from the beginning; tells `changes` of every change.
+    pub(crate) fn new(changes: &Arc<Notify>) -> Self {
+        Self {
+            resend: Accounts::new(changes.clone()),
+            sendgrid: Accounts::new(changes.clone()),
+            mailgun: Accounts::new(changes.clone()),
+            postmark: Accounts::new(changes.clone()),
+            ses: Accounts::new(changes.clone()),
+            africastalking: Accounts::new(changes.clone()),
+            termii: Accounts::new(changes.clone()),
+            whatsapp: Accounts::new(changes.clone()),
+            resend_mails: Held::new(resend_mail::Mails::default(), changes.clone()),
+        }
+    }
+}
+
+/// A query's parameters.
+type Parameters = HashMap<String, String>;
+
+/// A header's text.
+fn header(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The bearer token of a request; empty where the header holds none.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = header(headers, AUTHORIZATION)?;
+    let token = value.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer ")).map(|_| &value[7..]);
+    Some(token.unwrap_or_default().trim())
+}
