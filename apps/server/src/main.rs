@@ -16,7 +16,7 @@ use voxanne_server::{
     app::App,
     http::document,
     run,
-    wiring::{Base, Services},
+    wiring::{self, Base, Services},
 };
 
 /// The HTTP API of Voxanne.
@@ -79,7 +79,8 @@ async fn serve() -> anyhow::Result<()> {
     });
 
     let clock = Arc::new(SystemClock);
-    let base = Base { store, clock, settings: Arc::new(settings), stopping, metrics };
+    let vault = wiring::vault::follow(&store, settings.encryption.keys.clone(), closing.clone());
+    let base = Base { store, vault, clock, settings: Arc::new(settings), stopping, metrics };
     let app = App::new(Services::wire(base)?);
     tracing::info!(%address, "listening");
     run::serve(app, listener, closing).await?;

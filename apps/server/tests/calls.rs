@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use voxanne_boot::{Reader, ServerSettings};
+use voxanne_credentials::Vault;
 use voxanne_kernel::SystemClock;
 use voxanne_postgres::{PgStore, PoolSettings};
 use voxanne_server::{
@@ -47,10 +48,13 @@ impl World {
         ]
         .map(|(name, value)| (name.into(), value.into()));
         let stopping = CancellationToken::new();
+        let store = Arc::new(PgStore::new(&PoolSettings::new(db.app_url(), "test")).unwrap());
+        let settings = Arc::new(ServerSettings::read(Reader::new(variables)).unwrap());
         let base = Base {
-            store: Arc::new(PgStore::new(&PoolSettings::new(db.app_url(), "test")).unwrap()),
+            vault: Vault::new(store.clone(), settings.encryption.keys.clone()),
+            store,
             clock: Arc::new(SystemClock),
-            settings: Arc::new(ServerSettings::read(Reader::new(variables)).unwrap()),
+            settings,
             stopping: stopping.clone(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         };

@@ -12,6 +12,7 @@ use sqlx::AssertSqlSafe;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use voxanne_boot::{Reader, ServerSettings};
+use voxanne_credentials::Vault;
 use voxanne_identity::{Argon2Passwords, SigningSecret, Tokens};
 use voxanne_kernel::{
     SystemClock,
@@ -72,6 +73,7 @@ impl World {
         let stopping = CancellationToken::new();
         let base = Base {
             store: store.clone(),
+            vault: Vault::new(store.clone(), settings.encryption.keys.clone()),
             clock: Arc::new(SystemClock),
             settings,
             stopping: stopping.clone(),
@@ -257,6 +259,30 @@ async fn a_taken_address_is_refused_in_the_same_words_and_creates_nothing() {
     assert_eq!(answer.body["error"], "We can't create an account with these details.");
     assert!(!answer.headers.contains_key(header::SET_COOKIE));
     assert_eq!((world.count("organizations").await, world.count("services").await), (1, 7));
+}
+
+#[tokio::test]
+async fn the_holder_of_a_taken_address_hears_of_it_by_one_mail_and_the_answer_does_not_tell() {
+    let world = World::new().await;
+    world.sign_up("ann@example.com").await;
+    let attempt = |email: &str| {
+        let body = json!({"email": email, "password": PASSWORD, "organizationName": "Other"});
+        world.post("/api/auth/signup", body)
+    };
+    assert_eq!(world.count("platform_mails").await, 0);
+    let told = attempt("ann@example.com").await;
+    let not_told = attempt("ANN@example.com").await;
+    let without_id = |answer: &Answer| {
+        let mut body = answer.body.clone();
+        body["requestId"].take();
+        (answer.status, body)
+    };
+    assert_eq!(without_id(&told), without_id(&not_told));
+    assert_eq!(told.code(), (400, "signup_rejected"));
+    let mail = "platform_mails m join users u on u.id = m.user_id
+        where u.email = 'ann@example.com' and m.kind = 'address_taken' and m.status = 'queued' and m.org_id is null";
+    assert_eq!((world.count("platform_mails").await, world.count(mail).await), (1, 1));
+    assert_eq!(world.count("outbox where task = 'send_account_mail' and org_id is null").await, 1);
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! What can be typed.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use uuid::Uuid;
 use voxanne_boot::variables::{self, Program};
-use voxanne_kernel::EmailAddress;
+use voxanne_kernel::{E164, EmailAddress};
+use voxanne_messaging::mail::Template;
 use voxanne_tenancy::OrganizationStatus;
 
 /// The platform operator's command line.
@@ -36,6 +37,27 @@ pub(crate) enum Command {
     /// Background jobs.
     #[command(subcommand)]
     Jobs(Jobs),
+    /// The keys that seal stored secrets.
+    ///
+    /// To replace one: give every program the new key at the end of ENCRYPTION_KEYS and restart them; then put it first
+    /// and restart them; then `keys rotate`; and once `keys status` counts nothing under the old one, take it out.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// The mails that the platform sends.
+    #[command(subcommand)]
+    Email(Email),
+    /// The tools that organizations' assistants carry.
+    #[command(subcommand)]
+    Tools(Tools),
+    /// What Vapi holds in our name.
+    #[command(subcommand)]
+    Vapi(Vapi),
+    /// The phone numbers that we buy for organizations.
+    #[command(subcommand)]
+    Numbers(Numbers),
+    /// Whether an organization can be reached.
+    #[command(subcommand)]
+    Access(Access),
 }
 
 #[derive(Debug, Subcommand)]
@@ -128,6 +150,118 @@ pub(crate) enum Org {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Re-encrypts every stored secret with the first key of ENCRYPTION_KEYS, while everything runs. Safe to stop and
+    /// start again at any point.
+    Rotate,
+    /// Counts stored secrets by the key that sealed them.
+    Status,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tools {
+    /// Links assistants to the present tools, now; with --all, tools that nothing needs any more are then deleted.
+    Sync(SyncArgs),
+    /// Shows the present tools and how many organizations carry them, or those of one organization.
+    Status {
+        /// Its id.
+        org: Option<Uuid>,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("whose").required(true).args(["org", "all"])))]
+pub(crate) struct SyncArgs {
+    /// One organization's id.
+    pub(crate) org: Option<Uuid>,
+    /// All organizations that have an assistant, in the order of their ids.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Go on after this organization.
+    #[arg(long, value_name = "ORG", requires = "all")]
+    pub(crate) after: Option<Uuid>,
+    /// Only those that are not known to carry the present tools.
+    #[arg(long, requires = "all")]
+    pub(crate) pending: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vapi {
+    /// Holds every assistant of ours against what it should be. Ends with `SYSTEM IS CLEAN`, or with the number of
+    /// findings and exit code 1.
+    Audit {
+        /// Repair what can be repaired, and look again.
+        #[arg(long)]
+        fix: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Numbers {
+    /// Lists numbers, those that were released too.
+    List {
+        /// Of one organization: its id.
+        org: Option<Uuid>,
+    },
+    /// Releases one: its calls stop at once, and both Vapi and Twilio let go of it.
+    Release {
+        /// The organization's id.
+        org: Uuid,
+        /// The number, such as +15105550100.
+        number: E164,
+        /// Even if a phone still forwards its calls to it.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Compares what Twilio and Vapi hold with the database, both ways. Touches nothing; ends with exit code 1 if
+    /// anything does not agree.
+    Reconcile {
+        /// Release what Twilio and Vapi hold and the database does not know.
+        #[arg(long)]
+        release: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Access {
+    /// Checks everything that a call to an organization needs, one line each; exit code 1 if anything is missing.
+    Verify {
+        /// Its id.
+        #[arg(long)]
+        org: Uuid,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Email {
+    /// Shows one with made-up facts.
+    Preview {
+        /// Which: address-taken, calendar-disconnected, setup-succeeded or setup-failed.
+        #[arg(value_parser = template)]
+        template: Template,
+        #[command(flatten)]
+        parts: EmailParts,
+    },
+}
+
+/// Which part of a mail; subject and text unless given.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct EmailParts {
+    /// Only the HTML part.
+    #[arg(long)]
+    pub(crate) html: bool,
+    /// Only the plain part.
+    #[arg(long)]
+    pub(crate) text: bool,
+}
+
+fn template(text: &str) -> Result<Template, String> {
+    let known = || Template::ALL.map(Template::as_str).join(", ");
+    text.parse().map_err(|_| format!("must be one of {}", known()))
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Jobs {
     /// Shows what is waiting, running and given up.
     List,
@@ -150,10 +284,18 @@ pub(crate) enum Jobs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum JobName {
+    /// Compares what Twilio and Vapi hold with the database.
+    ReconcileNumbers,
     /// Asks the provider for call reports that never came.
     HealCalls,
+    /// Refreshes the tokens of connected calendars that end soon.
+    RefreshTokens,
+    /// Brings every organization to the present tools and deletes those they replaced.
+    RetireTools,
     /// Forgets what was only kept for a while.
     Retention,
+    /// Forgets verifications of phone numbers that nobody finished.
+    TelephonyCleanup,
 }
 
 #[cfg(test)]
@@ -183,9 +325,27 @@ mod tests {
         check("voxctl org list --status nope", Err(ErrorKind::ValueValidation));
         check("voxctl jobs run retention --now 2026-03-01T00:00:00Z", Ok(()));
         check("voxctl jobs run retention --now yesterday", Err(ErrorKind::ValueValidation));
+        check("voxctl jobs run refresh-tokens --now 2026-03-01T00:00:00Z", Ok(()));
         check("voxctl jobs run retention --timeout 5", Ok(()));
         check("voxctl jobs run retention --no-wait", Ok(()));
         check("voxctl jobs run retention --no-wait --timeout 5", Err(ErrorKind::ArgumentConflict));
+        check("voxctl keys rotate --json", Ok(()));
+        check("voxctl email preview setup-failed --html", Ok(()));
+        check("voxctl email preview setup-failed --html --text", Err(ErrorKind::ArgumentConflict));
+        check("voxctl email preview nothing", Err(ErrorKind::ValueValidation));
+        let org = "018f0000-0000-7000-8000-000000000000";
+        check(&format!("voxctl tools sync {org}"), Ok(()));
+        check(&format!("voxctl tools sync --all --after {org} --pending"), Ok(()));
+        check("voxctl tools sync", Err(ErrorKind::MissingRequiredArgument));
+        check(&format!("voxctl tools sync {org} --all"), Err(ErrorKind::ArgumentConflict));
+        check("voxctl vapi audit --fix", Ok(()));
+        check("voxctl numbers list", Ok(()));
+        check(&format!("voxctl numbers release {org} +15105550100 --force"), Ok(()));
+        check(&format!("voxctl numbers release {org} 5105550100"), Err(ErrorKind::ValueValidation));
+        check("voxctl numbers reconcile --release --json", Ok(()));
+        check(&format!("voxctl access verify --org {org}"), Ok(()));
+        check("voxctl access verify", Err(ErrorKind::MissingRequiredArgument));
+        check("voxctl jobs run reconcile-numbers", Ok(()));
         check(
             "voxctl token --user 018f0000-0000-7000-8000-000000000000 --ttl 0",
             Err(ErrorKind::ValueValidation),

@@ -15,7 +15,10 @@ use std::{
 use clap::Parser;
 use voxanne_boot::install_tls;
 
-use crate::{cli::Cli, output::Output};
+use crate::{
+    cli::Cli,
+    output::{AlreadySaid, Output},
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -36,6 +39,7 @@ fn complain(error: anyhow::Error) -> ExitCode {
             let _ = usage.print();
             ExitCode::from(2)
         }
+        Err(error) if error.is::<AlreadySaid>() => ExitCode::FAILURE,
         Err(error) => {
             let _ = writeln!(io::stderr(), "voxctl: {error:#}");
             ExitCode::FAILURE

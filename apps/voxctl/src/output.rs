@@ -5,6 +5,18 @@ use std::io::{self, Write};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
+/// A command failed, and what it printed says so: its last line is for whoever reads, not an error message.
+#[derive(Debug)]
+pub(crate) struct AlreadySaid;
+
+impl std::fmt::Display for AlreadySaid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the command failed, as its output says")
+    }
+}
+
+impl std::error::Error for AlreadySaid {}
+
 /// Where outcomes go, and in which form.
 pub(crate) struct Output {
     json: bool,
@@ -24,6 +36,11 @@ impl Output {
     /// Prints `text` for people, who want to know what they wait for; scripts get one outcome.
     pub(crate) fn tell(&self, text: &str) -> io::Result<()> {
         if self.json { Ok(()) } else { line(text) }
+    }
+
+    /// Whether scripts read what is printed.
+    pub(crate) fn is_for_scripts(&self) -> bool {
+        self.json
     }
 
     /// Prints `outcome` for scripts, where people read the error that follows.

@@ -6,7 +6,9 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use voxanne_credentials::{KeyRing, new_webhook_credential};
+use voxanne_kernel::ids::OrgId;
 use voxanne_testkit::TestDb;
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
@@ -63,6 +65,22 @@ fn a_token_needs_the_secret_and_nothing_else() {
     let missing = voxctl(&format!("token --user {user}"), &[], "");
     assert!(String::from_utf8_lossy(&missing.stderr).contains("JWT_SECRET"));
     assert_eq!(missing.status.code(), Some(1));
+}
+
+#[test]
+fn every_mail_can_be_looked_at_without_any_setting() {
+    for template in ["address-taken", "calendar-disconnected", "setup-succeeded", "setup-failed"] {
+        let show = |part: &str| {
+            let output = voxctl(&format!("email preview {template} {part}"), &[], "");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        assert!(show("").starts_with("Subject: "));
+        assert!(show("--html").starts_with("<!doctype html>"));
+        let whole: Value = serde_json::from_str(&show("--json")).unwrap();
+        assert_eq!(show("--text").trim(), whole["text"].as_str().unwrap().trim());
+    }
+    assert_eq!(voxctl("email preview nothing", &[], "").status.code(), Some(2));
 }
 
 #[test]
@@ -214,4 +232,69 @@ async fn the_doctor_names_everything_that_is_wrong_at_once() {
     }
     assert!(detail("database").contains("superuser"));
     assert!(!output.stderr.is_empty());
+}
+
+const OLD_KEY: &str = "old:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+const NEW_KEY: &str = "new:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+/// An organization whose webhook secret is sealed with `key`.
+async fn with_secret(db: &TestDb, key: &str) -> OrgId {
+    let org = OrgId::generate();
+    let (credential, _) = new_webhook_credential(&KeyRing::parse(key).unwrap(), org).unwrap();
+    let mut owner = db.owner().await;
+    sqlx::query("insert into organizations (id, name, timezone) values ($1, 'Clinique', 'Europe/Paris')")
+        .bind(org.0)
+        .execute(&mut owner)
+        .await
+        .unwrap();
+    sqlx::query(
+        "insert into org_credentials (id, org_id, provider, source, sealed, key_id, status)
+         values ($1, $2, 'vapi_webhook', 'system', $3, $4, 'verified')",
+    )
+    .bind(credential.id.0)
+    .bind(org.0)
+    .bind(credential.sealed.bytes)
+    .bind(credential.sealed.key_id.as_str())
+    .execute(&mut owner)
+    .await
+    .unwrap();
+    org
+}
+
+#[tokio::test]
+async fn secrets_are_moved_to_the_first_key_and_those_that_cannot_be_are_named() {
+    let db = TestDb::new().await;
+    for _ in 0..3 {
+        with_secret(&db, OLD_KEY).await;
+    }
+    let (url, keys) = (db.app_url(), format!("{NEW_KEY},{OLD_KEY}"));
+    let run = |line: &str, keys: &str| voxctl(line, &[("DATABASE_URL", &url), ("ENCRYPTION_KEYS", keys)], "");
+    let key = |id: &str, count: i64, configured: bool, current: bool| json!({"keyId": id, "count": count, "configured": configured, "current": current});
+    let status = |keys: &str| json(&run("keys status --json", keys))["data"].clone();
+    assert_eq!(status(&keys), json!([key("new", 0, true, true), key("old", 3, true, false)]));
+
+    let rotated = json(&run("keys rotate --json", &keys));
+    assert_eq!(rotated, json!({"keyId": "new", "rotated": 3, "unreadable": [], "remaining": 0}));
+    assert_eq!(status(NEW_KEY), json!([key("new", 3, true, true)]));
+    let again = run("keys rotate", &keys);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("0 secrets are now sealed with key new."));
+
+    let (readable, lost) = (with_secret(&db, OLD_KEY).await, with_secret(&db, OLD_KEY).await);
+    sqlx::query("update org_credentials set id = gen_random_uuid() where org_id = $1")
+        .bind(lost.0)
+        .execute(&mut db.owner().await)
+        .await
+        .unwrap();
+    let outcome = run("keys rotate --json", &keys);
+    assert_eq!(outcome.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&outcome.stderr).contains("1 of the stored secrets cannot be read"));
+    let outcome: Value = serde_json::from_slice(&outcome.stdout).unwrap();
+    assert_eq!((&outcome["rotated"], outcome["unreadable"].as_array().unwrap().len()), (&json!(1), 1));
+    let named = &outcome["unreadable"][0];
+    assert_eq!((&named["organizationId"], &named["provider"]), (&json!(lost), &json!("vapi_webhook")));
+    assert!(named["credentialId"].is_string() && named["error"].as_str().unwrap().contains("key old"));
+    let text = run("keys rotate", &keys);
+    let text = String::from_utf8_lossy(&text.stdout);
+    assert!(text.contains(&lost.to_string()) && !text.contains(&readable.to_string()), "{text}");
+    assert_eq!(status(NEW_KEY)[1], key("old", 1, false, false));
 }

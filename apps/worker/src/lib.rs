@@ -5,8 +5,12 @@
 //! takes its jobs over within half a minute.
 
 pub mod appraiser;
+mod connections;
 pub mod jobs;
+pub mod mails;
+mod managed_numbers;
 pub mod observe;
+pub mod own_line;
 pub mod relay;
 pub mod retry;
 pub mod run;

@@ -6,11 +6,12 @@ use anyhow::Context;
 use clap::Parser;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use voxanne_boot::{
     Reader, Telemetry, WorkerSettings, install_tls, metrics, shutdown,
     variables::{self, Program},
 };
+use voxanne_credentials::{Invalidations, Vault};
 use voxanne_postgres::{PgStore, PoolSettings, guard, queue::Queue};
 use voxanne_worker::{observe, relay, run, work::Work};
 
@@ -57,7 +58,8 @@ async fn start() -> anyhow::Result<()> {
     let tracker = TaskTracker::new();
     tracker.spawn(relay::relay(queue.clone(), stopping.clone()));
     tracker.spawn(observe::count_jobs(queue.clone(), stopping.clone()));
-    tracker.spawn(observe::serve(listener, store.clone(), metrics, stopping.clone()));
+    tracker.spawn(observe::serve(listener, store.clone(), work.vault.clone(), metrics, stopping.clone()));
+    tracker.spawn(follow(store.clone(), work.vault.clone(), stopping.clone()));
     run::run(queue.clone(), work, concurrency, stopping.clone()).await;
 
     tracker.close();
@@ -69,4 +71,12 @@ async fn start() -> anyhow::Result<()> {
     tracing::info!("stopped");
     telemetry.shutdown().await;
     Ok(())
+}
+
+/// Lets the vault hear of changes made on other replicas and by hand until `stopping`; jobs that still run after that
+/// find what they read forgotten within a second.
+async fn follow(store: Arc<PgStore>, vault: Vault, stopping: CancellationToken) {
+    if stopping.run_until_cancelled(store.follow_credentials(&vault)).await.is_none() {
+        vault.disconnected();
+    }
 }

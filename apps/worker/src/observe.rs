@@ -12,6 +12,8 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use voxanne_boot::metrics::record_vault;
+use voxanne_credentials::Vault;
 use voxanne_postgres::{PgStore, queue::Queue};
 
 /// How often the queue is counted.
@@ -20,6 +22,7 @@ const EVERY: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 struct Observed {
     store: Arc<PgStore>,
+    vault: Vault,
     metrics: PrometheusHandle,
     stopping: CancellationToken,
 }
@@ -28,6 +31,7 @@ struct Observed {
 pub async fn serve(
     listener: TcpListener,
     store: Arc<PgStore>,
+    vault: Vault,
     metrics: PrometheusHandle,
     stopping: CancellationToken,
 ) -> std::io::Result<()> {
@@ -35,7 +39,7 @@ pub async fn serve(
         .route("/health", get(async || "ok"))
         .route("/ready", get(ready))
         .route("/metrics", get(figures))
-        .with_state(Observed { store, metrics, stopping: stopping.clone() });
+        .with_state(Observed { store, vault, metrics, stopping: stopping.clone() });
     axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await
 }
 
@@ -50,6 +54,7 @@ async fn ready(State(observed): State<Observed>) -> (StatusCode, &'static str) {
 }
 
 async fn figures(State(observed): State<Observed>) -> impl IntoResponse {
+    record_vault(&observed.vault);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], observed.metrics.render())
 }
 

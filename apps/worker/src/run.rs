@@ -8,7 +8,11 @@ use graphile_worker::{
 };
 use tokio_util::sync::CancellationToken;
 use voxanne_calls::HealCalls;
+use voxanne_credentials::oauth::RefreshTokens;
 use voxanne_postgres::{queue::Queue, retention::Retention};
+use voxanne_telephony::hybrid::TelephonyCleanup;
+use voxanne_telephony::numbers::ReconcileNumbers;
+use voxanne_tooling::RetireToolsJob;
 
 use crate::{
     jobs::{self, ForPlatform},
@@ -23,6 +27,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Works the queue off, `concurrency` jobs at a time, until `stopping`, then waits for the jobs under way.
 pub async fn run(queue: Queue, work: Arc<Work>, concurrency: usize, stopping: CancellationToken) {
+    // A deployment may have changed what the tools are.
+    if let Err(error) = queue.start(&RetireToolsJob::default()).await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the tools are looked after within the hour"
+        );
+    }
     while !stopping.is_cancelled() {
         let outcome = match assemble(&queue, work.clone(), concurrency, &stopping).await {
             Ok(worker) => worker.run().await.context("the queue stopped"),
@@ -90,5 +101,37 @@ fn schedules(options: WorkerOptions) -> anyhow::Result<WorkerOptions> {
         .job_key("heal-calls")
         .payload(ForPlatform::new(HealCalls::default()))
         .context("a job's payload is JSON")?;
-    Ok(options.with_cron(retention).with_cron(heal_calls))
+    let refresh_tokens = Cron::every_n_minutes::<ForPlatform<RefreshTokens>>(5)
+        .context("an hour has fives of minutes")?
+        .id("refresh-tokens")
+        .job_key("refresh-tokens")
+        .payload(ForPlatform::new(RefreshTokens::default()))
+        .context("a job's payload is JSON")?;
+    let retire_tools = Cron::hourly_at::<ForPlatform<RetireToolsJob>>(17)
+        .context("an hour has a 17th minute")?
+        .id("retire-tools")
+        .job_key("retire-tools")
+        .payload(ForPlatform::new(RetireToolsJob::default()))
+        .context("a job's payload is JSON")?;
+    let telephony_cleanup = Cron::daily_at::<ForPlatform<TelephonyCleanup>>(3, 0)
+        .context("03:00 is a time of day")?
+        .id("telephony-cleanup")
+        .fill(CrontabFill::hours(20))
+        .job_key("telephony-cleanup")
+        .payload(ForPlatform::new(TelephonyCleanup::default()))
+        .context("a job's payload is JSON")?;
+    let reconcile_numbers = Cron::daily_at::<ForPlatform<ReconcileNumbers>>(4, 10)
+        .context("04:10 is a time of day")?
+        .id("reconcile-numbers")
+        .fill(CrontabFill::hours(20))
+        .job_key("reconcile-numbers")
+        .payload(ForPlatform::new(ReconcileNumbers::default()))
+        .context("a job's payload is JSON")?;
+    Ok(options
+        .with_cron(reconcile_numbers)
+        .with_cron(telephony_cleanup)
+        .with_cron(retention)
+        .with_cron(heal_calls)
+        .with_cron(refresh_tokens)
+        .with_cron(retire_tools))
 }

@@ -1,5 +1,7 @@
 //! The API as its own document describes it: operations, and bodies that fit their schemas.
 
+use std::collections::HashMap;
+
 use anyhow::Context;
 use serde_json::{Map, Value, json};
 
@@ -16,6 +18,8 @@ pub struct Operation {
     pub is_open: bool,
     /// Names of query parameters.
     pub query: Vec<String>,
+    /// Path parameters that name no row but one of a few words, with the document's example of one.
+    pub words: HashMap<String, String>,
     /// The schema of its JSON body, references resolved.
     pub body: Option<Value>,
 }
@@ -60,12 +64,18 @@ pub async fn operations(stack: &Stack) -> anyhow::Result<Vec<Operation>> {
                 let names = all.iter().filter(|p| p["in"] == place).filter_map(|p| p["name"].as_str());
                 names.map(str::to_owned).collect::<Vec<_>>()
             };
+            let words = operation["parameters"].as_array().into_iter().flatten().filter_map(|parameter| {
+                let word = parameter["example"].as_str()?.to_owned();
+                Some((parameter["name"].as_str().filter(|_| parameter["in"] == "path")?.to_owned(), word))
+            });
+            let words = words.collect();
             let body = operation.pointer("/requestBody/content/application~1json/schema");
             found.push(Operation {
                 method: method.to_uppercase().parse()?,
                 path: path.clone(),
                 is_open: operation["security"] == json!([{}]),
                 query: named("query"),
+                words,
                 body: body.map(|schema| resolved(schema, &document, 0)),
             });
         }

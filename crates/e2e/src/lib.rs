@@ -1,7 +1,7 @@
 //! The running programs, looked at from outside: real processes, a real database, real HTTP.
 //!
 //! [`Stack`] starts a sandbox, servers and a worker on a throw-away database and makes clinics through the API. The
-//! tests of this crate know no other crate of ours: what they need, a client can get.
+//! tests know no other crate of ours, but for one that seals secrets: what they need, a client can get.
 
 pub mod api;
 mod clinic;

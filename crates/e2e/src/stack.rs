@@ -10,6 +10,24 @@ use voxanne_testkit::TestDb;
 
 use crate::{Clinic, Program};
 
+/// The settings that point a program at the sandbox, and the prefix that stands for each provider there.
+const STAND_INS: [(&str, &str); 14] = [
+    ("VAPI_BASE_URL", "vapi"),
+    ("TWILIO_BASE_URL", "twilio"),
+    ("GOOGLE_OAUTH_BASE_URL", "google"),
+    ("GOOGLE_API_BASE_URL", "google"),
+    ("MICROSOFT_OAUTH_BASE_URL", "microsoft"),
+    ("MICROSOFT_API_BASE_URL", "microsoft"),
+    ("RESEND_BASE_URL", "resend"),
+    ("SENDGRID_BASE_URL", "sendgrid"),
+    ("MAILGUN_BASE_URL", "mailgun"),
+    ("POSTMARK_BASE_URL", "postmark"),
+    ("SES_BASE_URL", "ses"),
+    ("AFRICASTALKING_BASE_URL", "africastalking"),
+    ("TERMII_BASE_URL", "termii"),
+    ("WHATSAPP_BASE_URL", "whatsapp"),
+];
+
 const PASSWORD: &str = "correct horse battery staple";
 
 /// Everything running on one throw-away database.
@@ -28,7 +46,7 @@ pub struct Stack {
     pub sandbox_url: String,
     folder: TempDir,
     metrics_port: u16,
-    secrets: [(&'static str, String); 3],
+    settings: Vec<(&'static str, String)>,
 }
 
 /// One process of the API.
@@ -63,6 +81,11 @@ fn free_port() -> anyhow::Result<u16> {
 impl Stack {
     /// Starts a sandbox, `servers` servers and a worker, and waits until all are ready.
     pub async fn start(servers: usize) -> anyhow::Result<Self> {
+        Self::start_with(servers, &[]).await
+    }
+
+    /// The same with settings that replace or join the usual ones; an empty value takes one away.
+    pub async fn start_with(servers: usize, changed: &[(&'static str, &str)]) -> anyhow::Result<Self> {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let db = TestDb::new().await;
         let folder = TempDir::new()?;
@@ -75,16 +98,12 @@ impl Stack {
         let sandbox_url = format!("http://127.0.0.1:{sandbox_port}");
         let arguments = ["--port".to_owned(), sandbox_port.to_string()];
         let sandbox = Program::start("voxanne-sandbox", &arguments, &[], folder.path())?;
-        let secrets = [
-            ("JWT_SECRET", "a test's secret of thirty-two bytes and more".to_owned()),
-            ("ENCRYPTION_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned()),
-            ("VAPI_PRIVATE_KEY", "sandbox-private-key".to_owned()),
-        ];
+        let settings = changed.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let metrics_port = free_port()?;
         let (servers_wanted, servers) = (servers, Vec::new());
         let worker = None;
         let mut stack =
-            Self { db, http, servers, worker, sandbox, sandbox_url, folder, metrics_port, secrets };
+            Self { db, http, servers, worker, sandbox, sandbox_url, folder, metrics_port, settings };
         for _ in 0..servers_wanted {
             let port = free_port()?;
             let program = stack.server_on(port)?;
@@ -101,10 +120,24 @@ impl Stack {
         let mut environment = vec![
             ("DATABASE_URL", self.db.app_url()),
             ("BACKEND_URL", self.servers.first().map_or_else(String::new, |server| server.url.clone())),
-            ("VAPI_BASE_URL", format!("{}/vapi", self.sandbox_url)),
+            ("JWT_SECRET", "a test's secret of thirty-two bytes and more".to_owned()),
+            ("ENCRYPTION_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned()),
+            ("VAPI_PRIVATE_KEY", "sandbox-private-key".to_owned()),
+            ("GOOGLE_CLIENT_ID", "sandbox-client".to_owned()),
+            ("GOOGLE_CLIENT_SECRET", "sandbox-secret".to_owned()),
+            ("MICROSOFT_CLIENT_ID", "sandbox-client".to_owned()),
+            ("MICROSOFT_CLIENT_SECRET", "sandbox-secret".to_owned()),
             ("RUST_LOG", "info,sqlx=warn".to_owned()),
+            ("RESEND_API_KEY", "re_sandbox".to_owned()),
+            ("ADMIN_EMAIL_FROM_USER", "Voxanne <hello@clinic.example>".to_owned()),
         ];
-        environment.extend(self.secrets.clone());
+        environment
+            .extend(STAND_INS.map(|(name, provider)| (name, format!("{}/{provider}", self.sandbox_url))));
+        for (name, value) in &self.settings {
+            environment.retain(|(known, _)| known != name);
+            environment.push((*name, value.clone()));
+        }
+        // An empty variable is as good as none to our programs.
         environment
     }
 
@@ -124,6 +157,18 @@ impl Stack {
         environment.push(("METRICS_PORT", self.metrics_port.to_string()));
         self.worker = Some(Program::start("voxanne-worker", &[], &environment, self.folder.path())?);
         Ok(())
+    }
+
+    /// Changes a setting for the programs that are started from now on.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.settings.retain(|(known, _)| *known != name);
+        self.settings.push((name, value.to_owned()));
+    }
+
+    /// Starts `voxctl` and leaves it running.
+    pub fn start_voxctl(&self, arguments: &[&str]) -> anyhow::Result<Program> {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Program::start("voxctl", &arguments, &self.environment(), self.folder.path())
     }
 
     /// Kills the worker with SIGKILL.
@@ -241,6 +286,35 @@ impl Stack {
         let state: Value = answer.expect("the sandbox").json().await.expect("its state");
         let pointer = if path.is_empty() { String::new() } else { format!("/{path}") };
         state.pointer(&pointer).cloned().unwrap_or_default()
+    }
+
+    /// Every row of every table as text, the queue's included.
+    pub async fn everything_stored(&self) -> String {
+        use sqlx::{AssertSqlSafe, Connection, PgConnection};
+        let mut owner = PgConnection::connect(&self.db.owner_url()).await.expect("the database");
+        let tables: Vec<String> = sqlx::query_scalar(
+            "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname in ('public', 'graphile_worker')",
+        )
+        .fetch_all(&mut owner)
+        .await
+        .expect("the tables");
+        let mut all = String::new();
+        for table in tables {
+            let rows: Option<String> = sqlx::query_scalar(AssertSqlSafe(format!(
+                "select string_agg(t::text, E'\\n') from {table} t"
+            )))
+            .fetch_one(&mut owner)
+            .await
+            .expect("its rows");
+            all += &rows.unwrap_or_default();
+        }
+        all
+    }
+
+    /// What every server and the worker printed.
+    pub fn logs(&self) -> String {
+        let programs = self.servers.iter().map(|server| &server.program).chain(self.worker.as_ref());
+        programs.map(Program::output).collect()
     }
 
     /// Rows of a query, as the owner of the database sees them: for looking behind the curtain.

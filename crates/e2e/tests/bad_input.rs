@@ -13,6 +13,8 @@ fn path_of(operation: &Operation, clinic: &Clinic) -> String {
     operation.path_parameters().into_iter().fold(operation.path.clone(), |path, parameter| {
         let id = if path.contains("/organizations/{id}") {
             clinic.org_id.clone()
+        } else if let Some(word) = operation.words.get(parameter) {
+            word.clone()
         } else {
             uuid::Uuid::now_v7().to_string()
         };

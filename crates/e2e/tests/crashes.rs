@@ -125,7 +125,7 @@ async fn a_worker_killed_while_it_sets_lines_up_leaves_one_of_everything() {
     assert_eq!(count("assistants").await, 8);
     assert_eq!(count("phoneNumbers").await, 4);
     assert_eq!(count("credentials").await, 4);
-    assert_eq!(count("tools").await, 6);
+    assert_eq!(count("tools").await, 8);
     assert_eq!(stack.rows("select count(*) from assistants where vapi_assistant_id is not null").await, 8);
     eventually("the routing", || async {
         (stack.rows("select count(*) from phone_number_mapping").await == 4).then_some(())

@@ -139,14 +139,39 @@ impl Drop for Stack {
 }
 
 /// The sandbox goes on with what it kept, as the product does: a line that was set up once keeps ringing.
-fn sandbox_arguments(addresses: &Addresses, home: &Home) -> [String; 4] {
+fn sandbox_arguments(addresses: &Addresses, home: &Home) -> [String; 6] {
     let state = home.path().join("sandbox.json").display().to_string();
-    ["--port".to_owned(), addresses.sandbox_port.to_string(), "--state".to_owned(), state]
+    let account = format!("{}:{}", TWILIO_ACCOUNT.0, TWILIO_ACCOUNT.1);
+    let port = addresses.sandbox_port.to_string();
+    ["--port".to_owned(), port, "--state".to_owned(), state, "--twilio-account".to_owned(), account]
 }
+
+/// The platform's account at the sandbox's Twilio: no secret, since it opens nothing but the sandbox.
+const TWILIO_ACCOUNT: (&str, &str) =
+    ("AC0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef");
+
+/// The settings that point a program at the sandbox, and the prefix that stands for each provider there.
+const STAND_INS: [(&str, &str); 14] = [
+    ("VAPI_BASE_URL", "vapi"),
+    ("TWILIO_BASE_URL", "twilio"),
+    ("GOOGLE_OAUTH_BASE_URL", "google"),
+    ("GOOGLE_API_BASE_URL", "google"),
+    ("MICROSOFT_OAUTH_BASE_URL", "microsoft"),
+    ("MICROSOFT_API_BASE_URL", "microsoft"),
+    ("RESEND_BASE_URL", "resend"),
+    ("SENDGRID_BASE_URL", "sendgrid"),
+    ("MAILGUN_BASE_URL", "mailgun"),
+    ("POSTMARK_BASE_URL", "postmark"),
+    ("SES_BASE_URL", "ses"),
+    ("AFRICASTALKING_BASE_URL", "africastalking"),
+    ("TERMII_BASE_URL", "termii"),
+    ("WHATSAPP_BASE_URL", "whatsapp"),
+];
 
 /// What the programs are configured with: the only difference to production is where the provider is.
 fn environment(addresses: &Addresses, secrets: &Secrets, database: &Database) -> Vec<(&'static str, String)> {
-    vec![
+    let sandbox = local(addresses.sandbox_port);
+    let mut environment = vec![
         ("DATABASE_URL", database.url.clone()),
         ("BACKEND_URL", local(addresses.port)),
         ("PORT", addresses.port.to_string()),
@@ -155,6 +180,16 @@ fn environment(addresses: &Addresses, secrets: &Secrets, database: &Database) ->
         ("ENCRYPTION_KEY", secrets.encryption_key.clone()),
         ("BACKEND_API_KEY", secrets.backend_api_key.clone()),
         ("VAPI_PRIVATE_KEY", secrets.vapi_private_key.clone()),
-        ("VAPI_BASE_URL", format!("{}/vapi", local(addresses.sandbox_port))),
-    ]
+        ("TWILIO_ACCOUNT_SID", TWILIO_ACCOUNT.0.to_owned()),
+        ("TWILIO_AUTH_TOKEN", TWILIO_ACCOUNT.1.to_owned()),
+        // The sandbox's own registration with its Google and Microsoft.
+        ("GOOGLE_CLIENT_ID", "sandbox-client".to_owned()),
+        ("GOOGLE_CLIENT_SECRET", "sandbox-secret".to_owned()),
+        ("MICROSOFT_CLIENT_ID", "sandbox-client".to_owned()),
+        ("MICROSOFT_CLIENT_SECRET", "sandbox-secret".to_owned()),
+        ("RESEND_API_KEY", "re_sandbox".to_owned()),
+        ("ADMIN_EMAIL_FROM_USER", "Voxanne <hello@clinic.example>".to_owned()),
+    ];
+    environment.extend(STAND_INS.map(|(name, provider)| (name, format!("{sandbox}/{provider}"))));
+    environment
 }

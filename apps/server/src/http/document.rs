@@ -132,27 +132,35 @@ pub fn as_text(document: &Document) -> Result<String, serde_json::Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, fs, path::Path};
+    use std::{
+        collections::BTreeMap,
+        fs,
+        path::{Path, PathBuf},
+    };
+
+    /// Every source file below `folder`.
+    fn sources(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries
+            .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
+            .filter(|path| path.extension().is_some_and(|kind| kind == "rs"))
+            .collect()
+    }
 
     /// Two bodies of one name would silently become one schema, the last one's.
     #[test]
     fn every_schema_has_a_name_of_its_own() {
         let mut seen = BTreeMap::<String, usize>::new();
-        for folder in ["src/http", "src/webhooks"] {
-            for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
-                let text = fs::read_to_string(file.unwrap().path()).unwrap();
-                let bodies = text.split("ToSchema").skip(1).filter_map(|rest| {
-                    let line =
-                        rest.lines().find(|line| line.contains("struct ") || line.contains("enum "))?;
-                    let name = line
-                        .split_whitespace()
-                        .skip_while(|word| !["struct", "enum"].contains(word))
-                        .nth(1)?;
-                    Some(name.split(['{', '(', '<', ';']).next()?.to_owned())
-                });
-                for name in bodies {
-                    *seen.entry(name).or_default() += 1;
-                }
+        for file in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+            let text = fs::read_to_string(file).unwrap();
+            let bodies = text.split("ToSchema").skip(1).filter_map(|rest| {
+                let line = rest.lines().find(|line| line.contains("struct ") || line.contains("enum "))?;
+                let name =
+                    line.split_whitespace().skip_while(|word| !["struct", "enum"].contains(word)).nth(1)?;
+                Some(name.split(['{', '(', '<', ';']).next()?.to_owned())
+            });
+            for name in bodies {
+                *seen.entry(name).or_default() += 1;
             }
         }
         let twice: Vec<_> = seen.into_iter().filter(|(_, count)| *count > 1).collect();
@@ -162,14 +170,10 @@ mod tests {
     /// Only `routes!` adds a route and its description at once; `.route(` would add one that nobody can find.
     #[test]
     fn every_route_is_in_the_document() {
-        for folder in ["src", "src/http", "src/webhooks"] {
-            for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
-                let path = file.unwrap().path();
-                let is_this = path.ends_with("document.rs");
-                if path.extension().is_some_and(|kind| kind == "rs") && !is_this {
-                    let text = fs::read_to_string(&path).unwrap();
-                    assert!(!text.contains(".route("), "{} adds a route by hand", path.display());
-                }
+        for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+            if !path.ends_with("document.rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                assert!(!text.contains(".route("), "{} adds a route by hand", path.display());
             }
         }
     }

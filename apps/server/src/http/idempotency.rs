@@ -14,27 +14,36 @@ use axum::{
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 use voxanne_kernel::OrgScope;
-use voxanne_postgres::{
-    idempotency::{Claim, StoredAnswer},
-    within_request,
-};
+use voxanne_postgres::idempotency::{Claim, StoredAnswer};
 
 use crate::{
     app::App,
-    http::{extract::Caller, json::read_whole, layers::RequestId, problem::Problem},
+    http::{
+        extract::Caller,
+        json::read_whole,
+        layers::{RequestId, within_request},
+        problem::Problem,
+    },
 };
 
 /// Longer than any request may take: a key held longer than this belongs to a request that died.
 const HOLD: Duration = Duration::from_mins(1);
 
-/// Applies to every POST of a caller who belongs to an organization and sent a key; not to signing in, whose answers
-/// are secrets that must not be kept.
+/// Applies to every POST of a caller who belongs to an organization and sent a key, unless the answer [`is_secret`].
 pub async fn replay(State(app): State<App>, request: Request, next: Next) -> Response {
     let keyed = request.method() == Method::POST && request.headers().contains_key("idempotency-key");
-    if !keyed || request.uri().path().starts_with("/api/auth/") {
+    if !keyed || is_secret(request.uri().path()) {
         return next.run(request).await;
     }
     guarded(&app, request, next).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// Whether what is answered there must not be kept: the tokens of a sign-in, the address of a provider's consent page,
+/// whose state lets whoever has it connect an account of their own, and a code that proves a phone.
+fn is_secret(path: &str) -> bool {
+    path.starts_with("/api/auth/")
+        || (path.starts_with("/api/integrations/") && path.ends_with("/start"))
+        || path == "/api/telephony/verify-caller-id/initiate"
 }
 
 async fn guarded(app: &App, request: Request, next: Next) -> Result<Response, Problem> {

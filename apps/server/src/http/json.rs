@@ -137,6 +137,13 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// Reads a JSON body into `T`.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     check_shape(bytes)?;
+    // serde would take a list for an object's fields in order, and would repeat a text in the answer.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+            Ok(_) => Problem::invalid("body", "must be an object"),
+            Err(syntax) => malformed(&syntax),
+        });
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let inner = error.inner();
@@ -288,7 +295,10 @@ mod tests {
         check(r#"{"name": "\ud800"}"#, "malformed_json", None);
         check("", "malformed_json", None);
         check(&format!("{}{}", "[".repeat(40), "]".repeat(40)), "body_too_deep", None);
-        check(r"[]", "validation_failed", Some("body"));
+        for body in ["[]", r#"["a"]"#, r#""a secret""#, "7", "null", "true"] {
+            check(body, "validation_failed", Some("body"));
+        }
+        check("[", "malformed_json", None);
     }
 
     #[test]

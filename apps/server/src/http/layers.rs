@@ -19,7 +19,6 @@ use tokio::sync::Semaphore;
 use tracing::Instrument;
 use uuid::Uuid;
 use voxanne_kernel::ids::OrgId;
-use voxanne_postgres::within_request;
 
 use crate::http::{idempotency::Replayed, problem::Problem};
 
@@ -82,6 +81,11 @@ struct Served {
     route: Arc<str>,
     owner: RequestOwner,
     started: Instant,
+}
+
+/// Runs `work` as part of the request `id`: audit entries and requests to providers then name it.
+pub(super) async fn within_request<T>(id: Arc<str>, work: impl Future<Output = T>) -> T {
+    voxanne_postgres::within_request(id.clone(), voxanne_http::within_request(id, work)).await
 }
 
 /// Runs the request unless too many are under way, for as long as it may take.

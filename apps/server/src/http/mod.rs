@@ -5,18 +5,23 @@
 
 pub mod admin;
 pub mod appointments;
+pub mod assistants;
 pub mod audit;
 pub mod auth;
 pub mod availability;
 mod call_rows;
 pub mod calls;
+pub mod connections;
 pub mod contacts;
 pub mod dashboard;
 pub mod document;
 pub mod extract;
 pub mod idempotency;
+mod integration_bodies;
+pub mod integrations;
 pub mod json;
 pub mod layers;
+pub mod managed_telephony;
 pub mod me;
 pub mod members;
 pub mod moments;
@@ -27,6 +32,7 @@ pub mod problem;
 pub mod refusals;
 pub mod schedule;
 pub mod services;
+pub mod telephony;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -37,6 +43,7 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(platform::routes())
         .merge(appointments::routes())
+        .merge(assistants::routes())
         .merge(availability::routes())
         .merge(schedule::routes())
         .merge(admin::routes())
@@ -49,5 +56,9 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(contacts::routes())
         .merge(dashboard::routes())
         .merge(services::routes())
+        .merge(integrations::routes())
+        .merge(connections::routes())
+        .merge(managed_telephony::routes())
+        .merge(telephony::routes())
     // One line per area.
 }

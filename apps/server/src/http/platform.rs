@@ -8,6 +8,7 @@ use axum::{
 };
 use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use voxanne_boot::metrics::record_vault;
 
 use crate::{
     app::App,
@@ -53,10 +54,7 @@ async fn ready(State(app): State<App>) -> Result<Json<StateBody>, Problem> {
 #[utoipa::path(get, path = "/metrics", tag = "platform", security(()),
     responses((status = 200, body = String, content_type = "text/plain")))]
 async fn figures(State(app): State<App>) -> Response {
-    let cache = app.voice.secrets_cache();
-    for (result, count) in [("hit", cache.hits), ("miss", cache.misses)] {
-        metrics::counter!("voxanne_credential_cache_total", "result" => result).absolute(count);
-    }
+    record_vault(&app.base.vault);
     let text = app.base.metrics.render();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

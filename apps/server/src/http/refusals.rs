@@ -1,6 +1,8 @@
-//! What the calendar refuses, as problems: the status, the stable code, and what would do instead.
+//! What the calendar and the vault refuse, as problems: the status, the stable code, and what would do instead.
 
+use axum::http::StatusCode;
 use serde_json::{Value, json};
+use voxanne_credentials::ResolveError;
 use voxanne_kernel::Timestamp;
 use voxanne_scheduling::{FreeSlot, Refusal, book::BookError, outcome::Refused, reschedule::ChangeError};
 
@@ -22,6 +24,29 @@ impl From<ChangeError> for Problem {
             ChangeError::Refused(refused) => refused.into(),
             ChangeError::Busy => Self::overloaded(),
             ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ResolveError> for Problem {
+    fn from(error: ResolveError) -> Self {
+        let code = error.code();
+        match error {
+            ResolveError::NotFound { provider, .. } => {
+                Self::new(StatusCode::NOT_FOUND, code, error.to_string())
+                    .detail("provider", provider.as_str())
+                    .detail("remedy", format!("Set up {} under Integrations.", provider.title()))
+            }
+            ResolveError::ReconnectRequired { provider } => Self::conflict(code, error.to_string())
+                .detail("provider", provider.as_str())
+                .detail("remedy", format!("Connect {} again under Integrations.", provider.title())),
+            ResolveError::Unreadable(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                code,
+                "A stored secret of this organization cannot be read.",
+            )
+            .because(error),
+            ResolveError::Store(error) => error.into(),
         }
     }
 }

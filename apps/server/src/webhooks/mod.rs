@@ -1,6 +1,7 @@
 //! Where providers call us. A message is attributed to an organization by the ids in it, authenticated with that
 //! organization's own secret, and only then read.
 
+pub mod twilio;
 pub mod vapi;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -9,5 +10,5 @@ use crate::app::App;
 
 /// The routes of every provider.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(vapi::routes())
+    OpenApiRouter::new().merge(vapi::routes()).merge(twilio::routes())
 }

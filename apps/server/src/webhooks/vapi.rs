@@ -12,7 +12,7 @@ use axum::{
 use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use voxanne_calls::{Happened, Received, Stage};
-use voxanne_kernel::{OrgScope, StoreError};
+use voxanne_kernel::OrgScope;
 use voxanne_vapi::webhook::{self, Authenticity, Message, Parsed, Rejected, answer};
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
         layers::RequestOwner,
         problem::{Problem, ProblemBody},
     },
-    wiring::voice::{Attribution, VoiceError},
+    wiring::voice::Attribution,
 };
 
 /// Bodies larger than this are read on another thread: finding identifiers in a long transcript takes a while.
@@ -193,19 +193,4 @@ fn taken() -> Response {
 fn rejected(reason: &'static str) {
     metrics::counter!("voxanne_webhook_rejected_total", "provider" => "vapi", "reason" => reason)
         .increment(1);
-}
-
-impl From<VoiceError> for Problem {
-    fn from(error: VoiceError) -> Self {
-        match error {
-            VoiceError::Store(error) => error.into(),
-            VoiceError::Unavailable(error) => Self::from(StoreError::Unavailable(Box::new(error))),
-            VoiceError::Unreadable(error) => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "credential_unreadable",
-                "A stored secret of this organization cannot be read.",
-            )
-            .because(error),
-        }
-    }
 }

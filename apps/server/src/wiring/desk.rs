@@ -3,11 +3,15 @@
 //! It only translates. Two domains that do not know each other use their own words for the same things; this is the
 //! dictionary.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use jiff::{Timestamp, Zoned};
-use voxanne_kernel::{Begin, OrgScope, StoreError, Zone};
+use jiff::{
+    Timestamp, Zoned,
+    civil::{Time, Weekday},
+};
+use voxanne_kernel::{Begin, Clock, E164, OrgScope, StoreError, Zone};
+use voxanne_postgres::PgStore;
 use voxanne_pricing::{Matcher, PriceTx, Service};
 use voxanne_scheduling::{
     AppointmentStatus, BookAppointment, CancelAppointment, CheckAvailability, Confirmation, FindAppointments,
@@ -23,12 +27,16 @@ use voxanne_scheduling::{
     spoken::NotUnderstood,
 };
 use voxanne_tooling::{
-    AvailabilityAsk, BookingAsk, CancelAsk, Declined, DeskError, Direction, FrontDesk, LookupAsk, Openings,
-    Origin, PartOfDay, Price, Refusal, RescheduleAsk, Visit,
+    AvailabilityAsk, BookingAsk, CancelAsk, Declined, DeskError, Direction, FrontDesk, LookupAsk, Offer,
+    Openings, Origin, PartOfDay, Price, Refusal, RescheduleAsk, TransferAsk, Transferred, Visit,
+    business::Business, say,
 };
+use voxanne_vapi::Vapi;
 
 /// How many of a day's free times a caller is told.
 const TOLD: usize = 4;
+/// How long a live call is waited for to take a command; then the caller is told that it did not.
+const TRANSFER_TAKES: Duration = Duration::from_secs(3);
 
 /// The front desk of every organization.
 pub struct Desk {
@@ -46,6 +54,62 @@ pub struct Desk {
     pub find: Arc<FindAppointments>,
     /// What things cost.
     pub prices: Arc<dyn Begin<dyn PriceTx>>,
+    /// What organizations wrote about themselves.
+    pub store: Arc<PgStore>,
+    /// Puts calls through.
+    pub vapi: Arc<Vapi>,
+    /// Today, to leave out holidays that are over.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Desk {
+    /// Where a call of `scope`'s organization goes that needs a person: to the department `asked`, or whoever takes
+    /// all others, with the department's name.
+    pub async fn destination(
+        &self,
+        scope: &OrgScope,
+        asked: Option<&str>,
+    ) -> Result<Option<(Option<String>, E164)>, StoreError> {
+        let about = self.store.about_organization(scope).await?;
+        let found = about.routing.destination(asked, about.alert_phone.as_ref());
+        Ok(found.map(|(department, number)| (department.map(ToOwned::to_owned), number)))
+    }
+
+    async fn business(&self, scope: &OrgScope) -> Result<Business, DeskError> {
+        let Some(calendar) = self.calendars.current(scope).await? else {
+            return Err(DeskError::declined(Refusal::LineUnavailable));
+        };
+        let list = self.prices.begin(scope).await?.price_list().await?;
+        let about = self.store.about_organization(scope).await?;
+        let today = calendar.zone.local(self.clock.now()).date();
+        let schedule = &calendar.schedule;
+        Ok(Business {
+            offers: list.services.iter().filter(|service| service.is_active).map(offer).collect(),
+            week: std::array::from_fn(|day| {
+                let offset = i8::try_from(day).unwrap_or_default();
+                let day = Weekday::from_monday_zero_offset(offset).map(|day| schedule.hours.day(day));
+                day.unwrap_or_default().iter().map(|span| (wall(&span.from()), wall(&span.to()))).collect()
+            }),
+            closed: schedule.holidays.range(today..).copied().collect(),
+            phone: about.phone,
+            profile: about.profile,
+        })
+    }
+}
+
+fn offer(service: &Service) -> Offer {
+    Offer {
+        name: service.name.as_str().to_owned(),
+        keywords: service.keywords.iter().map(ToOwned::to_owned).collect(),
+        price: service.price.amount(),
+        currency: service.currency,
+        minutes: service.duration.get(),
+    }
+}
+
+/// A time of day as a clock on the wall shows it; the end of the day, 24:00, is midnight there.
+fn wall(text: &str) -> Time {
+    Time::strptime("%H:%M", text).unwrap_or(Time::midnight())
 }
 
 #[async_trait]
@@ -154,6 +218,32 @@ impl FrontDesk for Desk {
                 DeskError::declined(Refusal::UnknownService { offered: sold.iter().map(name).collect() })
             })
     }
+
+    async fn knowledge(&self, scope: &OrgScope, question: &str) -> Result<Vec<String>, DeskError> {
+        Ok(self.business(scope).await?.answer(question))
+    }
+
+    async fn transfer(&self, scope: &OrgScope, ask: TransferAsk) -> Result<Transferred, DeskError> {
+        let Some((department, number)) = self.destination(scope, ask.department.as_deref()).await? else {
+            return Err(DeskError::declined(Refusal::NobodyToTransferTo));
+        };
+        let Some(control) = ask.control else { return Err(DeskError::declined(Refusal::TransferFailed)) };
+        let transferred = Transferred { department };
+        let spoken = say::transferred(&transferred);
+        let command = self.vapi.transfer(&control, &number, &spoken);
+        match tokio::time::timeout(TRANSFER_TAKES, command).await {
+            Ok(Ok(())) => Ok(transferred),
+            Ok(Err(error)) => {
+                let (org, error) = (scope.org(), &error as &dyn std::error::Error);
+                tracing::warn!(org_id = %org, error, "a call could not be put through");
+                Err(DeskError::declined(Refusal::TransferFailed))
+            }
+            Err(_) => {
+                tracing::warn!(org_id = %scope.org(), "a call did not take the command to be put through");
+                Err(DeskError::declined(Refusal::TransferFailed))
+            }
+        }
+    }
 }
 
 fn tool_call(origin: &Origin) -> ToolCall {
@@ -172,7 +262,7 @@ fn tool_call(origin: &Origin) -> ToolCall {
 
 fn which(
     id: Option<voxanne_kernel::ids::AppointmentId>,
-    phone: Option<voxanne_kernel::E164>,
+    phone: Option<E164>,
     on: Option<String>,
 ) -> Result<Which, DeskError> {
     match (id, phone) {

@@ -3,11 +3,17 @@
 //! This is the only place that knows both a port and its implementation. Domain crates do not know each other; where
 //! one needs another, the adapter between the two stands here as well.
 
+pub mod assistants;
 pub mod calls;
+pub mod connections;
 pub mod desk;
+pub mod hybrid;
+pub mod integrations;
+pub mod numbers;
 pub mod pricing;
 pub mod scheduling;
 pub mod tenancy;
+pub mod vault;
 pub mod voice;
 
 use std::sync::Arc;
@@ -15,6 +21,7 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use voxanne_boot::ServerSettings;
+use voxanne_credentials::Vault;
 use voxanne_kernel::Clock;
 use voxanne_postgres::PgStore;
 
@@ -23,6 +30,8 @@ use voxanne_postgres::PgStore;
 pub struct Base {
     /// The database.
     pub store: Arc<PgStore>,
+    /// Organizations' credentials.
+    pub vault: Vault,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The configuration.
@@ -41,10 +50,20 @@ pub struct Services {
     pub tenancy: tenancy::Tenancy,
     /// Appointments, availability, schedule.
     pub scheduling: scheduling::Scheduling,
+    /// The voice assistants.
+    pub assistants: assistants::Assistants,
     /// Calls, contacts, dashboard.
     pub calls: calls::Calls,
     /// Services and their prices.
     pub pricing: pricing::Pricing,
+    /// Accounts with providers.
+    pub integrations: integrations::Integrations,
+    /// The organization's own phones.
+    pub hybrid: hybrid::Hybrid,
+    /// Calendars that are connected by signing in.
+    pub connections: connections::Connections,
+    /// Numbers that we buy for organizations.
+    pub numbers: numbers::Numbers,
     /// Provider messages: whose they are, whether they are genuine, and what to answer.
     pub voice: voice::Voice,
 }
@@ -53,10 +72,16 @@ impl Services {
     /// Assembles everything.
     pub fn wire(base: Base) -> anyhow::Result<Self> {
         let scheduling = scheduling::Scheduling::wire(&base);
+        let oauth = connections::oauth_providers(&base)?;
         Ok(Self {
             tenancy: tenancy::Tenancy::wire(&base)?,
+            assistants: assistants::Assistants::wire(&base)?,
             calls: calls::Calls::wire(&base),
             pricing: pricing::Pricing::wire(&base),
+            integrations: integrations::Integrations::wire(&base, oauth.clone())?,
+            connections: connections::Connections::wire(&base, oauth),
+            hybrid: hybrid::Hybrid::wire(&base)?,
+            numbers: numbers::Numbers::wire(&base)?,
             voice: voice::Voice::wire(&base, &scheduling)?,
             scheduling,
             base,

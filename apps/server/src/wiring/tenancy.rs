@@ -7,16 +7,17 @@ use jiff::Timestamp;
 use voxanne_credentials::{KeyRing, new_webhook_credential};
 use voxanne_identity::{Argon2Passwords, ExternalIssuer, SigningSecret, Tokens};
 use voxanne_kernel::{
-    NewJob, StoreError,
+    EmailAddress, NewJob, StoreError,
     ids::{OrgId, ResourceId},
 };
+use voxanne_messaging::mail::{Notice, TellAccountHolder};
 use voxanne_postgres::tenancy::NewcomerTx;
 use voxanne_pricing::{InsertError, Services, seeds::services};
-use voxanne_provisioning::SetUpOrganization;
+use voxanne_provisioning::{BindNumbers, SetUpOrganization};
 use voxanne_scheduling::schedule::{Resource, Schedule};
 use voxanne_tenancy::{
-    AccessTokens, AfterApproval, ListAudit, ManageMembers, Me, Newcomer, Organization, OrganizationSettings,
-    Refresh, ReviewOrganization, SignIn, SignOut, SignUp,
+    AccessTokens, AccountHolders, AfterApproval, AfterChange, ListAudit, ManageMembers, Me, Newcomer,
+    Organization, OrganizationSettings, Refresh, ReviewOrganization, SignIn, SignOut, SignUp,
 };
 
 use super::Base;
@@ -61,12 +62,19 @@ impl Tenancy {
         let passwords = Arc::new(Argon2Passwords::new());
         let newcomer = Arc::new(StarterKit { keys: base.settings.encryption.keys.clone() });
         Ok(Self {
-            sign_up: SignUp::new(store.clone(), newcomer, passwords.clone(), tokens.clone(), clock.clone()),
+            sign_up: SignUp::new(
+                store.clone(),
+                newcomer,
+                Arc::new(MailedHolders(TellAccountHolder::new(store.clone(), clock.clone()))),
+                passwords.clone(),
+                tokens.clone(),
+                clock.clone(),
+            ),
             sign_in: SignIn::new(store.clone(), passwords, tokens.clone(), clock.clone()),
             refresh: Refresh::new(store.clone(), tokens.clone(), clock.clone()),
             sign_out: SignOut::new(store.clone(), clock.clone()),
             me: Me::new(store.clone()),
-            settings: OrganizationSettings::new(store.clone(), clock.clone()),
+            settings: OrganizationSettings::new(store.clone(), Arc::new(SetUpLater), clock.clone()),
             members: ManageMembers::new(store.clone(), clock.clone()),
             audit: ListAudit::new(store.clone()),
             review: ReviewOrganization::new(store.clone(), store, Arc::new(SetUpLater), clock),
@@ -115,11 +123,27 @@ fn refused(error: impl std::error::Error + Send + Sync + 'static) -> StoreError 
     StoreError::Refused(Box::new(error))
 }
 
-/// An approved organization's line is set up by the worker.
+/// Holders of accounts are told by mail.
+struct MailedHolders(TellAccountHolder);
+
+#[async_trait]
+impl AccountHolders for MailedHolders {
+    async fn address_taken(&self, address: &EmailAddress) -> Result<(), StoreError> {
+        self.0.run(address, &Notice::AddressTaken {}).await
+    }
+}
+
+/// An approved organization's line is set up by the worker, and its numbers follow its decisions there.
 struct SetUpLater;
 
 impl AfterApproval for SetUpLater {
     fn set_up(&self, org: OrgId) -> NewJob {
         SetUpOrganization::job(org)
+    }
+}
+
+impl AfterChange for SetUpLater {
+    fn answer_anew(&self, org: OrgId) -> NewJob {
+        BindNumbers::job(org)
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 use voxanne_calls::ReceiveCallEvent;
-use voxanne_credentials::{CacheStats, CachedWebhookSecrets, ResolveError, WebhookSecrets, WebhookSecretsOf};
+use voxanne_credentials::{CredentialProvider, ResolveError, WebhookSecrets};
 use voxanne_kernel::{Actor, E164, OrgScope, StoreError, ids::OrgId, scope::Provider};
 use voxanne_postgres::lines::RingingLine;
 use voxanne_tooling::{
@@ -30,10 +30,10 @@ pub struct Voice {
     base: Base,
     owners: Cache<LineIds, LineOwner>,
     nobodys: Cache<LineIds, ()>,
-    secrets: CachedWebhookSecrets,
     looked_again: Cache<OrgId, ()>,
     vapi: Arc<Vapi>,
     notes: Arc<Semaphore>,
+    desk: Arc<Desk>,
     /// Answers tool calls.
     pub tools: AnswerToolCalls,
     /// Takes in what happened to calls.
@@ -48,20 +48,6 @@ pub struct Attribution {
     pub suspended: bool,
     /// Whether the plain secret is accepted.
     pub allows_shared_secret: bool,
-}
-
-/// Why a message could not be handled now.
-#[derive(Debug, thiserror::Error)]
-pub enum VoiceError {
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The database failed for everybody who waited for the same secret.
-    #[error("the webhook secret could not be loaded")]
-    Unavailable(#[source] Arc<ResolveError>),
-    /// The organization's secret does not open.
-    #[error("the webhook secret cannot be read")]
-    Unreadable(#[source] Arc<ResolveError>),
 }
 
 impl Attribution {
@@ -87,9 +73,9 @@ impl Voice {
             settings.vapi.base_url.clone(),
             settings.vapi.private_key.clone(),
         ))?;
-        let vapi =
-            Vapi::new(client, format!("{}/api/vapi/webhook", settings.backend.url), base.clock.clone());
-        let desk = Desk {
+        let webhook = format!("{}/api/vapi/webhook", settings.backend.url);
+        let vapi = Arc::new(Vapi::new(client, webhook, base.clock.clone()));
+        let desk = Arc::new(Desk {
             calendars: scheduling.calendars.clone(),
             book: scheduling.book.clone(),
             check: scheduling.availability.clone(),
@@ -97,16 +83,18 @@ impl Voice {
             cancel: scheduling.cancel.clone(),
             find: scheduling.find.clone(),
             prices: store.clone(),
-        };
-        let secrets = WebhookSecretsOf::new(store.clone(), settings.encryption.keys.clone());
+            store: store.clone(),
+            vapi: vapi.clone(),
+            clock: base.clock.clone(),
+        });
         Ok(Self {
             owners: Cache::builder().max_capacity(100_000).time_to_live(ATTRIBUTION_KEPT).build(),
             nobodys: Cache::builder().max_capacity(10_000).time_to_live(NOBODYS_KEPT).build(),
-            secrets: CachedWebhookSecrets::new(secrets),
             looked_again: Cache::builder().max_capacity(100_000).time_to_live(SECOND_LOOK_EVERY).build(),
-            vapi: Arc::new(vapi),
+            vapi,
             notes: Arc::new(Semaphore::new(NOTES)),
-            tools: AnswerToolCalls::new(Arc::new(desk), Arc::new(Meter)),
+            tools: AnswerToolCalls::new(desk.clone(), Arc::new(Meter)),
+            desk,
             receive: ReceiveCallEvent::new(store.clone()),
             base: base.clone(),
         })
@@ -134,17 +122,8 @@ impl Voice {
     }
 
     /// The secrets that the attributed organization's messages may be signed with.
-    pub async fn secrets(&self, to: &Attribution) -> Result<Option<Arc<WebhookSecrets>>, VoiceError> {
-        self.secrets.of(&to.scope()).await.map_err(|error| match *error {
-            ResolveError::Store(StoreError::Busy) => VoiceError::Store(StoreError::Busy),
-            ResolveError::Store(_) => VoiceError::Unavailable(error),
-            ResolveError::Unreadable(_) => VoiceError::Unreadable(error),
-        })
-    }
-
-    /// How the cache of secrets is doing.
-    pub fn secrets_cache(&self) -> CacheStats {
-        self.secrets.stats()
+    pub async fn secrets(&self, to: &Attribution) -> Result<Option<Arc<WebhookSecrets>>, ResolveError> {
+        self.base.vault.get(&to.scope()).await
     }
 
     /// Forgets the secrets after a signature did not fit, because they may have been rotated elsewhere; not more often
@@ -154,7 +133,7 @@ impl Voice {
             return false;
         }
         self.looked_again.insert(to.org, ()).await;
-        self.secrets.invalidate(to.org).await;
+        self.base.vault.invalidate(to.org, Some(CredentialProvider::VapiWebhook)).await;
         true
     }
 
@@ -172,8 +151,7 @@ impl Voice {
 
     /// Where a call goes that needs a person.
     pub async fn transfer_to(&self, scope: &OrgScope) -> Result<Option<E164>, StoreError> {
-        let line = self.base.store.ringing_line(scope, None, self.base.clock.now()).await?;
-        Ok(line.and_then(|line| line.alert_phone))
+        Ok(self.desk.destination(scope, None).await?.map(|(_, number)| number))
     }
 
     /// Tells the model of a call that has just begun who calls, without anybody waiting for it (decision D22).

@@ -8,7 +8,7 @@ use serde::Serialize;
 use voxanne_boot::{ConfigurationError, OperatorSettings, Reader, ServerSettings, WorkerSettings};
 use voxanne_kernel::SystemClock;
 use voxanne_postgres::{PgStore, PoolSettings, guard};
-use voxanne_provisioning::LineProvider as _;
+use voxanne_tooling::SigningProvider as _;
 use voxanne_vapi::{Vapi, VapiClient, VapiSettings};
 
 use crate::output::{Output, table};

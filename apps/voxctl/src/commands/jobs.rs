@@ -7,10 +7,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use voxanne_boot::{OperatorSettings, Reader};
 use voxanne_calls::HealCalls;
+use voxanne_credentials::oauth::RefreshTokens;
 use voxanne_postgres::{
     queue::{JobRow, Queue, TaskFigures},
     retention::Retention,
 };
+use voxanne_telephony::hybrid::TelephonyCleanup;
+use voxanne_telephony::numbers::ReconcileNumbers;
+use voxanne_tooling::RetireToolsJob;
 
 use crate::{
     cli::{JobName, Jobs},
@@ -43,9 +47,17 @@ pub(super) async fn run(command: Jobs, output: &Output) -> anyhow::Result<()> {
 }
 
 async fn start(queue: &Queue, name: JobName, now: Option<Timestamp>) -> anyhow::Result<i64> {
+    anyhow::ensure!(
+        now.is_none() || name != JobName::RetireTools,
+        "retire-tools cannot be run as if it were another time"
+    );
     let id = match name {
+        JobName::ReconcileNumbers => queue.start(&ReconcileNumbers { now }).await?,
         JobName::HealCalls => queue.start(&HealCalls { now }).await?,
+        JobName::RefreshTokens => queue.start(&RefreshTokens { now }).await?,
+        JobName::RetireTools => queue.start(&RetireToolsJob::default()).await?,
         JobName::Retention => queue.start(&Retention { now }).await?,
+        JobName::TelephonyCleanup => queue.start(&TelephonyCleanup { now }).await?,
     };
     Ok(id)
 }

@@ -1,11 +1,18 @@
 //! One file per command.
 
+mod access;
 mod admin;
 mod db;
 mod doctor;
+mod email;
 mod jobs;
+mod keys;
+mod numbers;
 mod org;
 mod token;
+mod tools;
+mod vapi;
+mod voice;
 
 use std::sync::Arc;
 
@@ -27,6 +34,12 @@ pub(crate) async fn run(command: Command, output: &Output) -> anyhow::Result<()>
         Command::Org(command) => org::run(command, output).await,
         Command::Doctor => doctor::run(output).await,
         Command::Jobs(command) => jobs::run(command, output).await,
+        Command::Keys(command) => keys::run(command, output).await,
+        Command::Email(command) => email::run(&command, output),
+        Command::Tools(command) => tools::run(command, output).await,
+        Command::Vapi(command) => vapi::run(command, output).await,
+        Command::Numbers(command) => numbers::run(command, output).await,
+        Command::Access(command) => access::run(&command, output).await,
     }
 }
 

@@ -1,10 +1,20 @@
 //! The jobs: one file each, a thin step from a queue's payload to a use case.
 
 pub mod apply_call_event;
+pub mod bind_numbers;
 pub mod heal_calls;
+pub mod provision_number;
 pub mod publish_secret;
+pub mod reconcile_numbers;
+pub mod refresh_tokens;
+pub mod release_number;
 pub mod retention;
+pub mod send_mail;
 pub mod set_up_line;
+pub mod sync_tools;
+pub mod sync_twilio_line;
+pub mod telephony_cleanup;
+pub mod tool_generation;
 
 use std::sync::Arc;
 
@@ -32,6 +42,11 @@ pub enum JobError {
 pub trait OrgJob: Job {
     /// Does the work inside `scope`. It may run more than once.
     async fn run(self, work: &Work, scope: OrgScope) -> Result<(), JobError>;
+
+    /// Does the work for the last time: after an error nothing tries again.
+    async fn run_last(self, work: &Work, scope: OrgScope) -> Result<(), JobError> {
+        self.run(work, scope).await
+    }
 }
 
 /// A job of the platform itself, usually on a schedule.
@@ -86,7 +101,10 @@ impl<J: OrgJob> TaskHandler for ForOrg<J> {
             reason = "the relay took the organization from the column that RLS checked"
         )]
         let scope = OrgScope::vouch(self.org_id, Actor::System);
-        self.job.run(work, scope).await.map_err(|error| told(&error))
+        let is_last = context.job().attempts() >= context.job().max_attempts();
+        let done =
+            if is_last { self.job.run_last(work, scope).await } else { self.job.run(work, scope).await };
+        done.map_err(|error| told(&error))
     }
 }
 
@@ -119,6 +137,19 @@ pub fn all() -> Vec<JobDefinition> {
         ForPlatform::<voxanne_calls::HealCalls>::definition(),
         ForPlatform::<voxanne_postgres::retention::Retention>::definition(),
         ForOrg::<voxanne_credentials::PublishWebhookSecret>::definition(),
+        ForPlatform::<voxanne_credentials::oauth::RefreshTokens>::definition(),
+        ForOrg::<voxanne_credentials::oauth::RefreshToken>::definition(),
+        ForOrg::<voxanne_messaging::mail::SendMail>::definition(),
+        ForPlatform::<voxanne_messaging::mail::SendAccountMail>::definition(),
         ForOrg::<voxanne_provisioning::SetUpOrganization>::definition(),
+        ForOrg::<voxanne_provisioning::BindNumbers>::definition(),
+        ForOrg::<voxanne_tooling::SyncTools>::definition(),
+        ForOrg::<voxanne_telephony::SyncTwilioLineJob>::definition(),
+        ForOrg::<voxanne_telephony::numbers::ProvisionNumberJob>::definition(),
+        ForOrg::<voxanne_telephony::numbers::ReleaseNumberJob>::definition(),
+        ForOrg::<voxanne_telephony::numbers::SyncManagedAccount>::definition(),
+        ForPlatform::<voxanne_telephony::numbers::ReconcileNumbers>::definition(),
+        ForPlatform::<voxanne_telephony::hybrid::TelephonyCleanup>::definition(),
+        ForPlatform::<voxanne_tooling::RetireToolsJob>::definition(),
     ]
 }

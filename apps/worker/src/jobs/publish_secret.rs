@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use voxanne_credentials::PublishWebhookSecret;
 use voxanne_kernel::OrgScope;
 use voxanne_provisioning::{SetUpError, SetUpStep};
+use voxanne_vapi::line::signing_step;
 
 use crate::{
     jobs::{JobError, OrgJob, set_up_line::retry_or_report},
@@ -13,7 +14,7 @@ use crate::{
 #[async_trait]
 impl OrgJob for PublishWebhookSecret {
     async fn run(self, work: &Work, scope: OrgScope) -> Result<(), JobError> {
-        let published = work.set_up.publish_secret(&scope).await;
+        let published = work.signing.publish(&scope).await.map_err(signing_step);
         published.or_else(|source| {
             // The signing credential is what the first step makes.
             retry_or_report(&scope, &SetUpError::Step { step: SetUpStep::Organization, source })

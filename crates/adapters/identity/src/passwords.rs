@@ -1,4 +1,4 @@
-//! Passwords under Argon2id (decision D3), 19 MiB, two passes.
+//! Passwords, and the codes that prove a phone, under Argon2id (decision D3), 19 MiB, two passes.
 
 use std::{error::Error, num::NonZero, sync::Arc, thread, time::Duration};
 
@@ -11,6 +11,10 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task, time,
+};
+use voxanne_telephony::hybrid::{
+    CodeHash,
+    ports::{CodeHashes, CodeHashingFailed},
 };
 use voxanne_tenancy::{HashingFailed, PasswordCheck, PasswordHash, Passwords};
 
@@ -79,6 +83,24 @@ impl Passwords for Argon2Passwords {
     }
 }
 
+/// A code has a million values, so that no hash can hide it for long: it expires, and three wrong ones lock it.
+#[async_trait]
+impl CodeHashes for Argon2Passwords {
+    async fn hash(&self, code: SecretString) -> Result<CodeHash, CodeHashingFailed> {
+        let hash = Passwords::hash(self, code).await.map_err(code_failed)?;
+        Ok(CodeHash::new(hash.as_phc().to_owned()))
+    }
+
+    async fn fits(&self, code: SecretString, hash: &CodeHash) -> Result<bool, CodeHashingFailed> {
+        let hash = PasswordHash::new(hash.as_phc());
+        Ok(self.check(code, Some(hash)).await.map_err(code_failed)? != PasswordCheck::Wrong)
+    }
+}
+
+fn code_failed(error: HashingFailed) -> CodeHashingFailed {
+    CodeHashingFailed(Box::new(error))
+}
+
 fn compare(password: &[u8], stored: Option<&PasswordHash>) -> Result<PasswordCheck, password_hash::Error> {
     let Some(stored) = stored else {
         // As much work as comparing, so that the time does not tell that there is nothing to compare with.
@@ -108,8 +130,8 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_hashed_with_argon2id_under_a_salt_of_its_own() {
         let passwords = Argon2Passwords::new();
-        let one = passwords.hash("an unusual phrase".into()).await.unwrap();
-        let other = passwords.hash("an unusual phrase".into()).await.unwrap();
+        let one = Passwords::hash(&passwords, "an unusual phrase".into()).await.unwrap();
+        let other = Passwords::hash(&passwords, "an unusual phrase".into()).await.unwrap();
         assert!(one.as_phc().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", one.as_phc());
         assert_ne!(one, other);
     }
@@ -117,7 +139,7 @@ mod tests {
     #[tokio::test]
     async fn only_the_right_password_fits_and_nothing_fits_nobody() {
         let passwords = Argon2Passwords::new();
-        let hash = passwords.hash("an unusual phrase".into()).await.unwrap();
+        let hash = Passwords::hash(&passwords, "an unusual phrase".into()).await.unwrap();
         let check = |password: &str, hash| {
             let (passwords, password) = (passwords.clone(), SecretString::from(password));
             async move { passwords.check(password, hash).await.unwrap() }
@@ -125,6 +147,16 @@ mod tests {
         assert_eq!(check("an unusual phrase", Some(hash.clone())).await, PasswordCheck::Right);
         assert_eq!(check("an unusual phrasE", Some(hash)).await, PasswordCheck::Wrong);
         assert_eq!(check("an unusual phrase", None).await, PasswordCheck::Wrong);
+    }
+
+    #[tokio::test]
+    async fn a_code_is_hashed_like_a_password() {
+        let codes = Argon2Passwords::new();
+        let hash = CodeHashes::hash(&codes, "007302".into()).await.unwrap();
+        assert!(hash.as_phc().starts_with("$argon2id$"));
+        assert!(codes.fits("007302".into(), &hash).await.unwrap());
+        assert!(!codes.fits("7302".into(), &hash).await.unwrap());
+        assert!(codes.fits("007302".into(), &CodeHash::new("nonsense".to_owned())).await.is_err());
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use uuid::Uuid;
-use voxanne_kernel::{Claim, Claims, Commit, ConfirmClaim, OrgScope, StoreError};
+use voxanne_kernel::{Claim, Claims, Commit, ConfirmClaim, ExtendClaim, OrgScope, StoreError};
 
 use crate::{PgStore, TenantTx, constraint::store_error};
 
@@ -21,6 +21,9 @@ const RELEASE: &str = "delete from work_claims where org_id = $1 and what = $2 a
 
 const CONFIRM: &str = "select true from work_claims
   where org_id = $1 and what = $2 and token = $3 and held_until > clock_timestamp() for update";
+
+const EXTEND: &str = "update work_claims set held_until = clock_timestamp() + $4 * interval '1 millisecond'
+  where org_id = $1 and what = $2 and token = $3 and held_until > clock_timestamp()";
 
 impl PgStore {
     async fn try_claim(
@@ -89,5 +92,20 @@ impl ConfirmClaim for TenantTx {
             .await
             .map_err(store_error)?;
         Ok(held.is_some())
+    }
+}
+
+#[async_trait]
+impl ExtendClaim for TenantTx {
+    async fn extend(&mut self, claim: &Claim, length: Duration) -> Result<bool, StoreError> {
+        let extended = sqlx::query(EXTEND)
+            .bind(self.org())
+            .bind(&claim.what)
+            .bind(claim.token)
+            .bind(length.as_secs_f64() * 1_000.0)
+            .execute(self.conn())
+            .await
+            .map_err(store_error)?;
+        Ok(extended.rows_affected() == 1)
     }
 }

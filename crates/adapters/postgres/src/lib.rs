@@ -28,9 +28,11 @@ mod tx_tests;
 
 pub mod calls;
 pub mod credentials;
+pub mod messaging;
 pub mod pricing;
 pub mod provisioning;
 pub mod scheduling;
+pub mod telephony;
 pub mod tenancy;
 pub mod tooling;
 

@@ -25,7 +25,7 @@ const BATCH: i64 = 5_000;
 ///
 /// Answers for an `Idempotency-Key` are promised for 24 hours (spec/01-platform.md). A provider message is told apart
 /// from its repetition for 30 days, far longer than any provider repeats one; so is a tool call.
-const RULES: [(i64, &str); 5] = [
+const RULES: [(i64, &str); 6] = [
     (
         24,
         "delete from idempotency_keys where (org_id, key) in
@@ -40,6 +40,12 @@ const RULES: [(i64, &str); 5] = [
         30 * 24,
         "delete from tool_invocations where (org_id, vapi_call_id, tool_call_id) in
              (select org_id, vapi_call_id, tool_call_id from tool_invocations where at < $1 limit $2)",
+    ),
+    // Whoever was sent to a consent page and never came back.
+    (
+        1,
+        "delete from oauth_states where (org_id, id) in
+             (select org_id, id from oauth_states where expires_at < $1 limit $2)",
     ),
     (24, "delete from sessions where id in (select id from sessions where ends_at < $1 limit $2)"),
     (

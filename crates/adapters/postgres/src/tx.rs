@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction, postgres::PgConnectOptions};
 use uuid::Uuid;
 use voxanne_kernel::{Begin, BeginSystem, Commit, OrgScope, StoreError};
 
@@ -66,6 +66,11 @@ impl PgStore {
     /// itself.
     pub(crate) fn hot(&self) -> &HotPool {
         &self.hot
+    }
+
+    /// How connections are made, for one that is not shared.
+    pub(crate) fn connect_options(&self) -> PgConnectOptions {
+        (*self.units.connect_options()).clone()
     }
 
     /// The pool of units of work, to see in what state it gets its connections back.

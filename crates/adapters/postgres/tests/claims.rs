@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use voxanne_kernel::{Actor, Begin, Claims, ConfirmClaim, OrgScope, ids::OrgId};
+use voxanne_kernel::{Actor, Begin, Claims, Commit, ConfirmClaim, ExtendClaim, OrgScope, ids::OrgId};
 use voxanne_postgres::{PgStore, PoolSettings, TenantTx};
 use voxanne_testkit::TestDb;
 
@@ -61,4 +61,23 @@ async fn a_claim_is_its_organizations_own_and_is_lost_to_the_clock() {
     let mut tx: Box<TenantTx> = store.begin(&ours).await.unwrap();
     assert!(!tx.confirm(&short).await.unwrap(), "a lost claim gives nothing back and confirms nothing");
     assert!(tx.confirm(&next).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_claim_is_extended_by_its_holder_only() {
+    let db = TestDb::new().await;
+    let store = PgStore::new(&PoolSettings::new(db.app_url(), "test")).unwrap();
+    let scope = organization(&db).await;
+    let extend = async |claim: &voxanne_kernel::Claim, length| {
+        let mut tx: Box<TenantTx> = store.begin(&scope).await.unwrap();
+        let extended = tx.extend(claim, length).await.unwrap();
+        tx.commit().await.unwrap();
+        extended
+    };
+    let ours = store.claim(&scope, "token", LONG, NOW).await.unwrap().unwrap();
+    assert!(extend(&ours, LONG).await);
+    assert!(extend(&ours, NOW).await, "it may be shortened too");
+    let next = store.claim(&scope, "token", LONG, LONG).await.unwrap().unwrap();
+    assert!(!extend(&ours, LONG).await, "it was lost");
+    assert!(extend(&next, LONG).await);
 }

@@ -8,15 +8,16 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 use tokio::task::JoinSet;
 use voxanne_kernel::{
-    Actor, E164, ManualClock, NewJob, OrgScope, PageRequest, StoreError, Timestamp, Zone,
+    Actor, E164, EmailAddress, ManualClock, NewJob, OrgScope, PageRequest, StoreError, Timestamp, Zone,
     ids::{OrgId, UserId},
 };
 use voxanne_postgres::{PgStore, PoolSettings};
 use voxanne_tenancy::{
-    AfterApproval, AnswerMode, ApprovalMode, CreateOperator, Decision, Document, FixMembership, ListAudit,
-    ManageMembers, MemberError, NewPassword, Newcomer, Organization, OrganizationChange, OrganizationName,
-    OrganizationSettings, OrganizationStatus, Refresh, RefreshToken, ReviewOrganization, Role, SignIn,
-    SignInError, SignInRequest, SignOut, SignUp, SignUpError, SignUpRequest, SignUpTx, SignedIn,
+    AccountHolders, AfterApproval, AfterChange, AnswerMode, ApprovalMode, CreateOperator, Decision, Document,
+    FixMembership, ListAudit, ManageMembers, MemberError, NewPassword, Newcomer, Organization,
+    OrganizationChange, OrganizationName, OrganizationSettings, OrganizationStatus, Refresh, RefreshToken,
+    ReviewOrganization, Role, SignIn, SignInError, SignInRequest, SignOut, SignUp, SignUpError,
+    SignUpRequest, SignUpTx, SignedIn,
     fix_membership::Remedy,
     review::Reviewer,
     testing::{QuickPasswords, ReadableTokens},
@@ -51,6 +52,14 @@ impl Newcomer<dyn SignUpTx> for Nothing {
     }
 }
 
+/// Tells nobody: what is told how is another domain's business.
+#[async_trait]
+impl AccountHolders for Nothing {
+    async fn address_taken(&self, _: &EmailAddress) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
 struct SetUp;
 
 impl AfterApproval for SetUp {
@@ -66,6 +75,12 @@ impl AfterApproval for SetUp {
     }
 }
 
+impl AfterChange for SetUp {
+    fn answer_anew(&self, org: OrgId) -> NewJob {
+        NewJob { task: "bind_numbers", ..self.set_up(org) }
+    }
+}
+
 impl World {
     async fn new() -> Arc<Self> {
         let db = TestDb::new().await;
@@ -76,6 +91,7 @@ impl World {
             sign_up: SignUp::new(
                 store.clone(),
                 Arc::new(Nothing),
+                Arc::new(Nothing),
                 passwords.clone(),
                 issuer.clone(),
                 clock.clone(),
@@ -84,7 +100,7 @@ impl World {
             refresh: Refresh::new(store.clone(), issuer, clock.clone()),
             sign_out: SignOut::new(store.clone(), clock.clone()),
             members: ManageMembers::new(store.clone(), clock.clone()),
-            settings: OrganizationSettings::new(store.clone(), clock.clone()),
+            settings: OrganizationSettings::new(store.clone(), Arc::new(SetUp), clock.clone()),
             audit: ListAudit::new(store.clone()),
             review: ReviewOrganization::new(store.clone(), store.clone(), Arc::new(SetUp), clock.clone()),
             create_operator: CreateOperator::new(store.clone(), passwords, clock.clone()),

@@ -6,11 +6,16 @@
 //!
 //! Everything provider-shaped stays inside: what leaves this crate are the domains' own types.
 
+mod audit;
 mod client;
+mod inventory;
 pub mod line;
 mod provider;
+mod twilio_line;
 pub mod webhook;
 mod wire;
 
-pub use client::{ClientError, VapiClient, VapiSettings};
+pub use client::{VapiClient, VapiSettings};
+pub use inventory::Answers;
 pub use provider::{ControlError, Vapi};
+pub use voxanne_http::{ClientError, Limits};

@@ -1,13 +1,49 @@
-//! Joins `provisioning`'s words for assistants and secrets to the neighbours that look after them.
+//! Joins `provisioning`, `tooling` and `credentials`: what one needs of another, in its own words.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
-use voxanne_credentials::{ResolveError, WebhookSecretsOf};
-use voxanne_kernel::OrgScope;
-use voxanne_provisioning::{LineAssistants, LineKind, ReadyAssistant, SigningSecrets, StepError};
-use voxanne_tooling::{AssistantKind, EnsureAssistant, EnsureError, RegisterError, RegisterTools};
+use voxanne_credentials::{ResolveError, Resolver, WebhookSecrets, resolve::unshared};
+use voxanne_kernel::{Begin, Claims, Clock, NewJob, OrgScope, ids::OrgId};
+use voxanne_provisioning::{BindNumbers, LineAssistants, LineKind, ReadyAssistant, StepError};
+use voxanne_tooling::{
+    AfterCreation, AssistantKind, AssistantsTx, EnsureAssistant, EnsureError, RegisterError, RegisterTools,
+    SecretError, SigningCredential, SigningError, SigningSecrets, SigningTx, ToolRegistrations, Upkeep,
+};
+
+use crate::Vapi;
+
+/// A store that keeps everything that looking after assistants needs.
+pub trait UpkeepStore: Begin<dyn AssistantsTx> + Begin<dyn SigningTx> + Claims + ToolRegistrations {}
+impl<T: Begin<dyn AssistantsTx> + Begin<dyn SigningTx> + Claims + ToolRegistrations> UpkeepStore for T {}
+
+/// Assembles what looks after assistants at `vapi`, whose time-outs should be those of
+/// [`for_upkeep`](crate::VapiSettings::for_upkeep); `vault` opens organizations' webhook secrets.
+pub fn upkeep<S: UpkeepStore + 'static>(
+    store: &Arc<S>,
+    vapi: &Arc<Vapi>,
+    vault: Resolver,
+    clock: &Arc<dyn Clock>,
+) -> EnsureAssistant {
+    let signing = SigningCredential::new(
+        store.clone(),
+        store.clone(),
+        vapi.clone(),
+        Arc::new(VaultSecrets::new(vault)),
+        clock.clone(),
+    );
+    EnsureAssistant::new(Upkeep {
+        store: store.clone(),
+        claims: store.clone(),
+        provider: vapi.clone(),
+        registrations: store.clone(),
+        signing,
+        after: Arc::new(BindNumbersLater),
+        clock: clock.clone(),
+        server_url: vapi.server_url().to_owned(),
+    })
+}
 
 /// [`LineAssistants`] by `tooling`'s use cases.
 #[derive(Clone)]
@@ -29,24 +65,27 @@ impl LineAssistants for ToolingAssistants {
         self.register.run().await.map(drop).map_err(registering)
     }
 
+    async fn signing_credential(&self, scope: &OrgScope) -> Result<String, StepError> {
+        self.ensure.signing().ensure(scope).await.map_err(signing_step)
+    }
+
     async fn prepare(
         &self,
         scope: &OrgScope,
         organization: &str,
         kind: LineKind,
-        credential: &str,
     ) -> Result<ReadyAssistant, StepError> {
         let kind = match kind {
             LineKind::Inbound => AssistantKind::Inbound,
             LineKind::Outbound => AssistantKind::Outbound,
         };
-        // Nothing is registered here any more: the ids are known, this only reads them.
-        let tools = self.register.run().await.map_err(registering)?;
-        let ensured =
-            self.ensure.run(scope, organization, kind, credential, &tools).await.map_err(|e| match e {
-                EnsureError::Provider(error) => StepError::Provider(error),
-                EnsureError::Store(error) => StepError::Store(error),
-            })?;
+        let ensured = self.ensure.run(scope, organization, kind).await.map_err(|error| match error {
+            EnsureError::Busy => StepError::Busy,
+            EnsureError::NoOrganization => StepError::Missing("the organization"),
+            EnsureError::Signing(error) => signing_step(error),
+            EnsureError::Provider(error) => StepError::Provider(error),
+            EnsureError::Store(error) => StepError::Store(error),
+        })?;
         Ok(ReadyAssistant { id: ensured.provider_id, name: ensured.name })
     }
 }
@@ -59,24 +98,45 @@ fn registering(error: RegisterError) -> StepError {
     }
 }
 
+/// A failure of the signing credential as a step of setting a line up.
+pub fn signing_step(error: SigningError) -> StepError {
+    match error {
+        SigningError::Busy => StepError::Busy,
+        SigningError::NoSecret => StepError::Missing("the organization's webhook secret"),
+        SigningError::Unreadable(source) => StepError::Unreadable(source),
+        SigningError::Provider(error) => StepError::Provider(error),
+        SigningError::Store(error) => StepError::Store(error),
+    }
+}
+
+/// [`AfterCreation`] by `provisioning`'s job.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BindNumbersLater;
+
+impl AfterCreation for BindNumbersLater {
+    fn bind_numbers(&self, org: OrgId) -> NewJob {
+        BindNumbers::job(org)
+    }
+}
+
 /// [`SigningSecrets`] from the vault.
 #[derive(Clone)]
-pub struct VaultSecrets(Arc<WebhookSecretsOf>);
+pub struct VaultSecrets(Resolver);
 
 impl VaultSecrets {
     /// Reads from `vault`, without a cache: a setup must see what was stored a moment ago.
-    pub fn new(vault: WebhookSecretsOf) -> Self {
-        Self(Arc::new(vault))
+    pub fn new(vault: Resolver) -> Self {
+        Self(vault)
     }
 }
 
 #[async_trait]
 impl SigningSecrets for VaultSecrets {
-    async fn current(&self, scope: &OrgScope) -> Result<Option<SecretString>, StepError> {
-        match self.0.run(scope).await {
+    async fn current(&self, scope: &OrgScope) -> Result<Option<SecretString>, SecretError> {
+        match self.0.open::<WebhookSecrets>(scope).await {
             Ok(secrets) => Ok(secrets.map(|secrets| secrets.current().clone())),
-            Err(ResolveError::Store(error)) => Err(StepError::Store(error)),
-            Err(ResolveError::Unreadable(error)) => Err(StepError::Unreadable(Box::new(error))),
+            Err(ResolveError::Store(error)) => Err(SecretError::Store(unshared(error))),
+            Err(error) => Err(SecretError::Unreadable(Box::new(error))),
         }
     }
 }

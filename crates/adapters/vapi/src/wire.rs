@@ -3,13 +3,15 @@
 //! Only fields that Vapi's schema declares are written: anything else is refused with 400.
 
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use voxanne_kernel::{E164, ids::OrgId};
 use voxanne_provisioning::{Answering, LineNumber, NumberSpec};
 use voxanne_tooling::{
-    AssistantBlueprint, HostedAssistant, HostedTool, SpokenMessage, ToolDefinition,
+    AssistantBlueprint, AssistantSettings, HostedTool, SpokenMessage, ToolDefinition,
     assistant::{MANAGED_BY, call_analysis_schema},
 };
+
+type Object = Map<String, Value>;
 
 /// Vapi waits this long for our answer to a message.
 const SERVER_TIMEOUT_SECONDS: u32 = 20;
@@ -17,6 +19,9 @@ const SERVER_TIMEOUT_SECONDS: u32 = 20;
 /// The messages we act on. `assistant-request` is not subscribed to: it comes when a number has no assistant.
 const SERVER_MESSAGES: [&str; 4] =
     ["status-update", "tool-calls", "end-of-call-report", "transfer-destination-request"];
+
+/// Vapi ends the call when the assistant says one of these: no tool is needed for it.
+const END_CALL_PHRASES: [&str; 1] = ["goodbye"];
 
 /// Opens the mark at the end of a tool's description by which its definition is recognized.
 const MARK: &str = " [definition ";
@@ -63,25 +68,46 @@ pub(crate) fn hosted_tool(tool: &Value) -> Option<HostedTool> {
 pub(crate) fn assistant(blueprint: &AssistantBlueprint) -> Value {
     let settings = &blueprint.settings;
     json!({
-        "name": settings.name,
-        "firstMessage": settings.first_message,
+        "name": settings.name.as_str(),
+        "firstMessage": settings.first_message.as_str(),
         "firstMessageMode": "assistant-speaks-first",
         "model": model(blueprint),
-        "voice": { "provider": "vapi", "voiceId": settings.voice.as_str() },
-        "transcriber": { "provider": "deepgram", "model": "nova-3", "language": settings.language },
-        "maxDurationSeconds": settings.max_duration_seconds,
+        "voice": voice(settings),
+        "transcriber": transcriber(settings),
+        "maxDurationSeconds": settings.max_duration.seconds(),
+        "endCallPhrases": END_CALL_PHRASES,
         "server": server(&blueprint.server_url, &blueprint.signing_credential),
         "serverMessages": SERVER_MESSAGES,
         "credentialIds": [blueprint.signing_credential],
-        "analysisPlan": {
-            "summaryPlan": { "enabled": true },
-            "structuredDataPlan": { "enabled": true, "schema": call_analysis_schema() },
-            "successEvaluationPlan": { "enabled": false },
-        },
-        "artifactPlan": { "recordingEnabled": true, "transcriptPlan": { "enabled": true } },
-        "monitorPlan": { "listenEnabled": false, "controlEnabled": true },
+        "analysisPlan": analysis_plan(),
+        "artifactPlan": artifact_plan(),
+        "monitorPlan": monitor_plan(),
         "metadata": metadata(blueprint),
     })
+}
+
+fn voice(settings: &AssistantSettings) -> Value {
+    json!({ "provider": "vapi", "voiceId": settings.voice.as_str() })
+}
+
+fn transcriber(settings: &AssistantSettings) -> Value {
+    json!({ "provider": "deepgram", "model": "nova-3", "language": settings.language.as_str() })
+}
+
+fn analysis_plan() -> Value {
+    json!({
+        "summaryPlan": { "enabled": true },
+        "structuredDataPlan": { "enabled": true, "schema": call_analysis_schema() },
+        "successEvaluationPlan": { "enabled": false },
+    })
+}
+
+fn artifact_plan() -> Value {
+    json!({ "recordingEnabled": true, "transcriptPlan": { "enabled": true } })
+}
+
+fn monitor_plan() -> Value {
+    json!({ "listenEnabled": false, "controlEnabled": true })
 }
 
 fn model(blueprint: &AssistantBlueprint) -> Value {
@@ -90,7 +116,7 @@ fn model(blueprint: &AssistantBlueprint) -> Value {
         "model": "gpt-4o",
         "temperature": 0.3,
         "maxTokens": 400,
-        "messages": [{ "role": "system", "content": blueprint.settings.system_prompt }],
+        "messages": [{ "role": "system", "content": blueprint.settings.system_prompt.as_str() }],
         "toolIds": blueprint.tool_ids,
     })
 }
@@ -104,7 +130,7 @@ fn metadata(blueprint: &AssistantBlueprint) -> Value {
 }
 
 /// Our webhook, signed with the organization's credential; a delivery that fails is repeated a few times.
-fn server(url: &str, credential: &str) -> Value {
+pub(crate) fn server(url: &str, credential: &str) -> Value {
     json!({
         "url": url,
         "timeoutSeconds": SERVER_TIMEOUT_SECONDS,
@@ -113,42 +139,145 @@ fn server(url: &str, credential: &str) -> Value {
     })
 }
 
-/// What has to be changed in the assistant `stored` for it to carry the blueprint's server, credential and tools;
-/// `None` when it does. Vapi replaces each top-level field whole, so `model` is sent back with everything it had.
-pub(crate) fn assistant_repairs(stored: &Value, blueprint: &AssistantBlueprint) -> Option<Value> {
-    let mut repairs = serde_json::Map::new();
-    let mut want = |field: &str, wanted: Value| {
-        if stored[field] != wanted {
-            repairs.insert(field.to_owned(), wanted);
-        }
-    };
-    want("server", server(&blueprint.server_url, &blueprint.signing_credential));
-    want("serverMessages", json!(SERVER_MESSAGES));
-    want("credentialIds", json!([blueprint.signing_credential]));
-    want("model", linked_model(&stored["model"], blueprint));
-    (!repairs.is_empty()).then_some(Value::Object(repairs))
+/// Fields of a stored object that differ from what is wanted. Vapi replaces each top-level field whole, so a field that
+/// is changed in part is sent with everything else it had.
+struct Repairs<'a> {
+    stored: &'a Value,
+    wanted: Object,
 }
 
+impl<'a> Repairs<'a> {
+    fn of(stored: &'a Value) -> Self {
+        Self { stored, wanted: Object::new() }
+    }
+
+    fn want(&mut self, field: &str, wanted: Value) {
+        if !agree(&self.stored[field], &wanted) {
+            self.wanted.insert(field.to_owned(), wanted);
+        }
+    }
+
+    /// The field with these entries changed, or as ours where there is none of the same provider.
+    fn want_in(&mut self, field: &str, ours: Value) {
+        let merged = match (&self.stored[field], ours) {
+            (Value::Object(there), Value::Object(ours)) if same_provider(there, &ours) => {
+                let mut merged = there.clone();
+                merged.extend(ours);
+                Value::Object(merged)
+            }
+            (_, ours) => ours,
+        };
+        self.want(field, merged);
+    }
+
+    /// The field where there is none.
+    fn want_some(&mut self, field: &str, ours: Value) {
+        if self.stored[field].is_null() {
+            self.want(field, ours);
+        }
+    }
+
+    fn needed(self) -> Option<Value> {
+        (!self.wanted.is_empty()).then_some(Value::Object(self.wanted))
+    }
+}
+
+/// Whether two values say the same: a field that is null is as good as none.
+fn agree(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => one
+            .keys()
+            .chain(other.keys())
+            .all(|key| agree(one.get(key).unwrap_or(&Value::Null), other.get(key).unwrap_or(&Value::Null))),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| agree(one, other))
+        }
+        (one, other) => one == other,
+    }
+}
+
+fn same_provider(there: &Object, ours: &Object) -> bool {
+    there.get("provider") == ours.get("provider")
+}
+
+/// What has to be changed in the assistant `stored` for it to carry the blueprint's server, credential and tools;
+/// `None` when it does.
+pub(crate) fn assistant_repairs(stored: &Value, blueprint: &AssistantBlueprint) -> Option<Value> {
+    let mut repairs = Repairs::of(stored);
+    connection(&mut repairs, blueprint);
+    repairs.want("model", linked_model(&stored["model"], blueprint));
+    repairs.needed()
+}
+
+/// What has to be changed in the assistant `stored` for it to be all that the blueprint says; `None` when it is.
+pub(crate) fn assistant_update(stored: &Value, blueprint: &AssistantBlueprint) -> Option<Value> {
+    let settings = &blueprint.settings;
+    let mut repairs = Repairs::of(stored);
+    connection(&mut repairs, blueprint);
+    repairs.want("model", prompted(linked_model(&stored["model"], blueprint), settings));
+    repairs.want("name", settings.name.as_str().into());
+    repairs.want("firstMessage", settings.first_message.as_str().into());
+    repairs.want("maxDurationSeconds", settings.max_duration.seconds().into());
+    repairs.want_in("voice", voice(settings));
+    repairs.want_in("transcriber", transcriber_in(&stored["transcriber"], settings));
+    repairs.want_in("metadata", metadata(blueprint));
+    repairs.want_some("analysisPlan", analysis_plan());
+    repairs.want_some("artifactPlan", artifact_plan());
+    repairs.want_some("monitorPlan", monitor_plan());
+    repairs.needed()
+}
+
+fn connection(repairs: &mut Repairs<'_>, blueprint: &AssistantBlueprint) {
+    repairs.want("server", server(&blueprint.server_url, &blueprint.signing_credential));
+    repairs.want("serverMessages", json!(SERVER_MESSAGES));
+    repairs.want("credentialIds", json!([blueprint.signing_credential]));
+}
+
+/// Somebody's own choice of a transcriber's model stays; only the language is the organization's.
+fn transcriber_in(stored: &Value, settings: &AssistantSettings) -> Value {
+    let mut ours = transcriber(settings);
+    if stored["provider"] == ours["provider"] && !stored["model"].is_null() {
+        ours["model"] = stored["model"].clone();
+    }
+    ours
+}
+
+/// The stored model with our tools: today's added, superseded ones taken off, somebody else's kept.
 fn linked_model(stored: &Value, blueprint: &AssistantBlueprint) -> Value {
     let Value::Object(model_there) = stored else { return model(blueprint) };
-    let mut ids: Vec<&str> =
-        stored["toolIds"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut ids: Vec<&str> = stored["toolIds"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .filter(|id| !blueprint.superseded_tools.iter().any(|gone| gone == id))
+        .collect();
     for wanted in &blueprint.tool_ids {
         if !ids.contains(&wanted.as_str()) {
             ids.push(wanted);
         }
     }
     let mut linked = model_there.clone();
-    linked.insert("toolIds".to_owned(), json!(ids));
+    // A model that never had tools is not touched for having none.
+    if !ids.is_empty() || linked.contains_key("toolIds") {
+        linked.insert("toolIds".to_owned(), json!(ids));
+    }
     Value::Object(linked)
 }
 
-pub(crate) fn hosted_assistant(assistant: &Value) -> Option<HostedAssistant> {
-    let tool_ids = assistant["model"]["toolIds"].as_array().into_iter().flatten();
-    Some(HostedAssistant {
-        id: id(assistant)?,
-        tool_ids: tool_ids.filter_map(Value::as_str).map(ToOwned::to_owned).collect(),
-    })
+/// The model with its system message replaced; whatever else is said to it stays.
+fn prompted(mut model: Value, settings: &AssistantSettings) -> Value {
+    let prompt = settings.system_prompt.as_str();
+    if !model["messages"].is_array() {
+        model["messages"] = json!([]);
+    }
+    if let Some(messages) = model["messages"].as_array_mut() {
+        match messages.iter_mut().find(|message| message["role"] == "system") {
+            Some(message) => message["content"] = prompt.into(),
+            None => messages.insert(0, json!({ "role": "system", "content": prompt })),
+        }
+    }
+    model
 }
 
 /// Whether an assistant at Vapi says that it is this organization's of this kind, and that we made it.
@@ -196,26 +325,26 @@ pub(crate) fn number(spec: &NumberSpec, server_url: &str, area_code: Option<&str
 
 /// What has to be changed in the number `stored` for its calls to be answered as `spec` says; `None` if nothing.
 pub(crate) fn number_repairs(stored: &Value, spec: &NumberSpec, server_url: &str) -> Option<Value> {
-    let mut repairs = serde_json::Map::new();
-    let mut want = |field: &str, wanted: Value| {
-        if stored[field] != wanted {
-            repairs.insert(field.to_owned(), wanted);
-        }
-    };
+    let mut repairs = Repairs::of(stored);
     match spec.answering {
-        Answering::Bound => want("assistantId", json!(spec.assistant)),
+        Answering::Bound => repairs.want("assistantId", json!(spec.assistant)),
         Answering::Dynamic => {
-            want("assistantId", Value::Null);
-            want("server", server(server_url, &spec.credential));
+            repairs.want("assistantId", Value::Null);
+            repairs.want("server", server(server_url, &spec.credential));
         }
     }
     if let Some(fallback) = &spec.fallback {
-        want("fallbackDestination", destination(fallback));
+        repairs.want("fallbackDestination", destination(fallback));
     }
-    (!repairs.is_empty()).then_some(Value::Object(repairs))
+    repairs.needed()
 }
 
-fn destination(number: &E164) -> Value {
+/// A number that no assistant answers; explicit null clears a field.
+pub(crate) fn released_number() -> Value {
+    json!({ "assistantId": null })
+}
+
+pub(crate) fn destination(number: &E164) -> Value {
     json!({ "type": "number", "number": number.as_str() })
 }
 

@@ -2,18 +2,20 @@
 //! schema and carries no field that the schema does not declare, which the real service would refuse.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use voxanne_calls::{CallSource, Happened, ProviderCallId, SourceError, Stage};
 use voxanne_kernel::{E164, ManualClock, ProviderError, Timestamp, ids::OrgId};
 use voxanne_provisioning::{Answering, LineProvider, NumberSpec};
-use voxanne_tooling::{AssistantBlueprint, AssistantKind, AssistantSettings, VoiceProvider, definitions};
-use voxanne_vapi::{ControlError, Vapi, VapiClient, VapiSettings};
+use voxanne_tooling::{
+    AssistantBlueprint, AssistantKind, AssistantSettings, SigningProvider, VoiceProvider, definitions,
+};
+use voxanne_vapi::{ControlError, Limits, Vapi, VapiClient, VapiSettings};
 use wiremock::{
-    Mock, MockServer, Request, ResponseTemplate,
-    matchers::{method, path, path_regex, query_param, query_param_is_missing},
+    Mock, MockServer, Request, Respond, ResponseTemplate,
+    matchers::{method, path, path_regex},
 };
 
 /// Vapi's official document, with every object closed against fields it does not declare.
@@ -65,9 +67,8 @@ const ID: &str = "1f9e0000-0000-4000-8000-000000000001";
 
 fn vapi(base: &str) -> Vapi {
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let mut settings = VapiSettings::new(base.parse().unwrap(), SecretString::from(KEY));
-    settings.timeout = Duration::from_secs(2);
-    settings.read_retries = 2;
+    let limits = Limits { timeout: Duration::from_secs(2), read_retries: 2, ..Limits::default() };
+    let settings = VapiSettings::new(base.parse().unwrap(), SecretString::from(KEY)).within(limits);
     let clock = Arc::new(ManualClock::at(Timestamp::from_second(1_769_335_200).unwrap()));
     Vapi::new(VapiClient::new(settings).unwrap(), HOOK.to_owned(), clock)
 }
@@ -80,6 +81,7 @@ fn blueprint() -> AssistantBlueprint {
         server_url: HOOK.to_owned(),
         signing_credential: "cred-1".to_owned(),
         tool_ids: vec!["tool-1".to_owned(), "tool-2".to_owned()],
+        superseded_tools: vec!["tool-0".to_owned()],
     }
 }
 
@@ -212,6 +214,92 @@ async fn connecting_keeps_everything_the_assistant_has() {
 }
 
 #[tokio::test]
+async fn an_update_sends_the_settings_and_keeps_whatever_else_there_is() {
+    let (server, contract) = (MockServer::start().await, Contract::load());
+    let stored = json!({
+        "id": ID, "name": "old", "firstMessage": "Hi", "maxDurationSeconds": 30, "backgroundSound": "off",
+        "model": {"provider": "anthropic", "model": "claude-sonnet-4-20250514", "temperature": 0.9,
+            "toolIds": ["theirs", "tool-0", "tool-1"],
+            "messages": [{"role": "system", "content": "old"}, {"role": "assistant", "content": "an example"}]},
+        "voice": {"provider": "vapi", "voiceId": "Elliot", "speed": 1.1},
+        "transcriber": {"provider": "deepgram", "model": "nova-2", "language": "de", "smartFormat": true},
+        "metadata": {"theirs": "stays"},
+        "analysisPlan": {"summaryPlan": {"enabled": false}},
+    });
+    let at = format!("/assistant/{ID}");
+    answering(&server, "GET", &at, 200, &stored).await;
+    answering(&server, "PATCH", &at, 200, &stored).await;
+    let blueprint = blueprint();
+    assert!(vapi(&server.uri()).update_assistant(ID, &blueprint).await.unwrap());
+    let sent = bodies(&server, "PATCH").await.remove(0);
+    contract.check("UpdateAssistantDTO", &sent);
+    let mut model = stored["model"].clone();
+    model["toolIds"] = json!(["theirs", "tool-1", "tool-2"]);
+    model["messages"][0]["content"] = json!(blueprint.settings.system_prompt.as_str());
+    assert_eq!(sent["model"], model);
+    assert_eq!(sent["voice"], json!({"provider": "vapi", "voiceId": "Clara", "speed": 1.1}));
+    let transcriber =
+        json!({"provider": "deepgram", "model": "nova-2", "language": "en", "smartFormat": true});
+    assert_eq!(sent["transcriber"], transcriber);
+    assert_eq!((&sent["name"], &sent["maxDurationSeconds"]), (&json!("Glow inbound"), &json!(600)));
+    assert_eq!(
+        (&sent["metadata"]["theirs"], &sent["metadata"]["kind"]),
+        (&json!("stays"), &json!("inbound"))
+    );
+    assert_eq!((sent.get("analysisPlan"), sent.get("backgroundSound")), (None, None));
+    assert!(sent.get("artifactPlan").is_some());
+}
+
+#[tokio::test]
+async fn an_assistant_of_other_makers_becomes_ours_where_the_organization_decides() {
+    let (server, contract) = (MockServer::start().await, Contract::load());
+    let stored = json!({"id": ID, "voice": {"provider": "11labs", "voiceId": "sarah"},
+        "model": {"provider": "openai", "model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}});
+    let at = format!("/assistant/{ID}");
+    answering(&server, "GET", &at, 200, &stored).await;
+    answering(&server, "PATCH", &at, 200, &stored).await;
+    assert!(vapi(&server.uri()).update_assistant(ID, &blueprint()).await.unwrap());
+    let sent = bodies(&server, "PATCH").await.remove(0);
+    contract.check("UpdateAssistantDTO", &sent);
+    assert_eq!(sent["voice"], json!({"provider": "vapi", "voiceId": "Clara"}));
+    assert_eq!(sent["model"]["messages"][0]["role"], "system");
+    assert_eq!(sent["model"]["messages"][1], json!({"role": "user", "content": "x"}));
+}
+
+#[tokio::test]
+async fn an_assistant_is_taken_off_its_numbers_and_deleted_and_gone_is_as_good() {
+    let (server, contract) = (MockServer::start().await, Contract::load());
+    let number = |id: &str, assistant: &str| json!({"id": id, "provider": "vapi", "assistantId": assistant, "createdAt": "2026-01-01T00:00:00.000Z"});
+    let numbers = json!([number("n1", ID), number("n2", "another"), number("n3", ID)]);
+    answering(&server, "GET", "/phone-number", 200, &numbers).await;
+    answering(&server, "PATCH", "/phone-number/n1", 200, &numbers[0]).await;
+    answering(&server, "PATCH", "/phone-number/n3", 404, &json!({"message": "not found"})).await;
+    let vapi = vapi(&server.uri());
+    vapi.release_numbers(ID).await.unwrap();
+    for mut sent in bodies(&server, "PATCH").await {
+        // The document does not say that a field may be null; Vapi takes that as clearing it (docs:assistants/personalization).
+        assert_eq!(sent.as_object_mut().unwrap().remove("assistantId"), Some(Value::Null));
+        contract.check("UpdateVapiPhoneNumberDTO", &sent);
+    }
+    let patched: Vec<_> = requests(&server)
+        .await
+        .iter()
+        .filter(|r| r.method.as_str() == "PATCH")
+        .map(|r| r.url.path().to_owned())
+        .collect();
+    assert_eq!(patched, ["/phone-number/n1", "/phone-number/n3"]);
+
+    let at = format!("/assistant/{ID}");
+    answering(&server, "DELETE", &at, 200, &json!({"id": ID})).await;
+    vapi.delete_assistant(ID).await.unwrap();
+    answering(&server, "DELETE", "/assistant/gone", 404, &json!({"message": "not found"})).await;
+    vapi.delete_assistant("gone").await.unwrap();
+    let pinned = json!({"error": "assistant_pinned", "message": "it is pinned"});
+    answering(&server, "DELETE", "/assistant/pinned", 409, &pinned).await;
+    assert!(matches!(vapi.delete_assistant("pinned").await, Err(ProviderError::Refused(_))));
+}
+
+#[tokio::test]
 async fn what_is_as_it_should_be_is_not_written_again() {
     let server = MockServer::start().await;
     answering(&server, "POST", "/assistant", 201, &json!({ "id": ID })).await;
@@ -221,9 +309,10 @@ async fn what_is_as_it_should_be_is_not_written_again() {
     stored["id"] = json!(ID);
     answering(&server, "GET", &format!("/assistant/{ID}"), 200, &stored).await;
     assert!(vapi.connect_assistant(ID, &blueprint).await.unwrap());
+    assert!(vapi.update_assistant(ID, &blueprint).await.unwrap());
     answering(&server, "GET", "/assistant", 200, &json!([stored])).await;
     let found = vapi.find_assistant(blueprint.org, AssistantKind::Inbound).await.unwrap().unwrap();
-    assert_eq!((found.id.as_str(), found.tool_ids), (ID, blueprint.tool_ids.clone()));
+    assert_eq!(found, ID);
     assert_eq!(vapi.find_assistant(blueprint.org, AssistantKind::Outbound).await.unwrap(), None);
     assert_eq!(vapi.find_assistant(OrgId::generate(), AssistantKind::Inbound).await.unwrap(), None);
     assert!(bodies(&server, "PATCH").await.is_empty());
@@ -249,8 +338,8 @@ async fn what_was_deleted_is_absent_and_not_an_error() {
     let answer = ResponseTemplate::new(404).set_body_json(gone);
     Mock::given(path_regex("^/.+/.+$")).respond_with(answer).mount(&server).await;
     let vapi = vapi(&server.uri());
-    assert_eq!(vapi.assistant(ID).await.unwrap(), None);
     assert!(!vapi.connect_assistant(ID, &blueprint()).await.unwrap());
+    assert!(!vapi.update_assistant(ID, &blueprint()).await.unwrap());
     assert_eq!(vapi.number(ID).await.unwrap(), None);
     assert!(!vapi.bind_number(ID, &number_spec(Answering::Bound)).await.unwrap());
     assert!(!vapi.update_credential(ID, "org-x", &SecretString::from("s")).await.unwrap());
@@ -311,27 +400,67 @@ async fn each_failure_means_what_can_be_done_about_it() {
     assert!(matches!(nobody, ProviderError::RetryLater { .. }), "{nobody:?}");
 }
 
+/// A list of `rows` as it answers to `limit` and to those questions about times that it knows.
+struct Listing {
+    rows: Vec<Value>,
+    newest_first: bool,
+    knows: &'static [&'static str],
+}
+
+impl Respond for Listing {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let mut rows = self.rows.clone();
+        let mut limit = 100;
+        for (name, value) in request.url.query_pairs() {
+            let keeps: fn(&str, &str) -> bool = match &*name {
+                "limit" => {
+                    limit = value.parse().unwrap();
+                    continue;
+                }
+                name if !self.knows.contains(&name) => continue,
+                "createdAtLe" => |at, end| at <= end,
+                "createdAtLt" => |at, end| at < end,
+                "createdAtGe" => |at, end| at >= end,
+                "createdAtGt" => |at, end| at > end,
+                other => panic!("{other}"),
+            };
+            rows.retain(|row| keeps(row["createdAt"].as_str().unwrap(), &value));
+        }
+        rows.sort_by(|a, b| a["createdAt"].as_str().cmp(&b["createdAt"].as_str()));
+        if self.newest_first {
+            rows.reverse();
+        }
+        rows.truncate(limit);
+        ResponseTemplate::new(200).set_body_json(rows)
+    }
+}
+
 #[tokio::test]
-async fn a_list_longer_than_a_page_is_read_to_its_end_without_doubles() {
-    let server = MockServer::start().await;
-    let row = |n: u32| json!({"id": format!("n{n}"), "name": format!("number {n}"), "createdAt": format!("2026-01-01T00:{:02}:{:02}.000Z", n / 60, n % 60)});
-    let page = |newest: u32, count: u32| (0..count).map(|k| row(newest - k)).collect::<Vec<_>>();
-    let answer = |rows| ResponseTemplate::new(200).set_body_json(Value::Array(rows));
-    let list = || Mock::given(method("GET")).and(path("/phone-number"));
-    list()
-        .and(query_param_is_missing("createdAtLe"))
-        .respond_with(answer(page(399, 250)))
-        .mount(&server)
-        .await;
-    let rest = answer(page(150, 151));
-    list()
-        .and(query_param("createdAtLe", "2026-01-01T00:02:30.000Z"))
-        .respond_with(rest)
-        .mount(&server)
-        .await;
-    let vapi = vapi(&server.uri());
-    assert_eq!(vapi.find_number("number 0").await.unwrap().unwrap().id, "n0");
-    assert_eq!(requests(&server).await.len(), 2);
+async fn a_list_longer_than_a_page_is_read_to_its_end_in_whichever_order_it_comes() {
+    const ALL: &[&str] = &["createdAtLe", "createdAtLt", "createdAtGe", "createdAtGt"];
+    let row = |n: usize, at: usize| json!({"id": format!("n{n}"), "type": "function", "createdAt": format!("2026-01-01T{:02}:{:02}:{:02}.000Z", at / 3600, at / 60 % 60, at % 60)});
+    let check =
+        async |at: fn(usize) -> usize, newest_first: bool, knows: &'static [&'static str], asked: usize| {
+            let server = MockServer::start().await;
+            let rows = (0..2_500).map(|n| row(n, at(n))).collect();
+            let listing = Listing { rows, newest_first, knows };
+            Mock::given(method("GET")).and(path("/tool")).respond_with(listing).mount(&server).await;
+            let tools = vapi(&server.uri()).tools().await.unwrap();
+            let ids: HashSet<String> = tools.into_iter().map(|tool| tool.id).collect();
+            assert_eq!(
+                (ids.len(), requests(&server).await.len()),
+                (2_500, asked),
+                "newest first: {newest_first}, {knows:?}"
+            );
+        };
+    for newest_first in [true, false] {
+        check(|n| n, newest_first, ALL, 3).await;
+        // Three of each instant, so that pages end within one.
+        check(|n| n / 3, newest_first, ALL, 3).await;
+    }
+    check(|n| n, true, &["createdAtLt"], 5).await;
+    // A page that is nothing but one instant.
+    check(|n| if (700..1_700).contains(&n) { 700 } else { n }, true, ALL, 3).await;
 }
 
 #[tokio::test]
@@ -361,6 +490,7 @@ async fn a_live_call_is_spoken_to_only_at_vapis_own_address_and_without_our_key(
     assert!(!sent[0].headers.contains_key("authorization"));
     for foreign in [
         "http://169.254.169.254/latest",
+        "https://127.0.0.1/x",
         "https://vapi.ai.evil.test/x",
         "https://evilvapi.ai/x",
         "http://phone.vapi.ai/x",

@@ -16,7 +16,7 @@ use aes_gcm::{
     aead::{Aead, Generate, Key, Nonce, Payload},
 };
 use voxanne_kernel::ids::{CredentialId, OrgId};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     keyring::{KeyId, KeyRing},
@@ -82,14 +82,14 @@ impl KeyRing {
     pub fn seal(&self, place: &Place, plaintext: &[u8]) -> Sealed {
         const SMALL: &str = "a credential is far below 64 GiB";
         let (key_id, master) = self.sealing();
-        let data_key = Key::<Aes256Gcm>::generate();
+        let mut data_key = Key::<Aes256Gcm>::generate();
         let (key_nonce, nonce) = (Nonce::<Aes256Gcm>::generate(), Nonce::<Aes256Gcm>::generate());
         let aad = additional_data(FOR_KEY, place, key_id);
         let sealed_key = master.encrypt(&key_nonce, Payload { msg: &data_key, aad: &aad }).expect(SMALL);
         let aad = additional_data(FOR_RECORD, place, key_id);
         let record =
             Aes256Gcm::new(&data_key).encrypt(&nonce, Payload { msg: plaintext, aad: &aad }).expect(SMALL);
-        zeroize_key(data_key);
+        data_key.as_mut_slice().zeroize();
 
         let mut bytes =
             Vec::with_capacity(2 + key_id.as_str().len() + 2 * NONCE + sealed_key.len() + record.len());
@@ -153,10 +153,6 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], Unreadable> 
     let (head, tail) = rest.split_at_checked(length).ok_or(Unreadable::Malformed)?;
     *rest = tail;
     Ok(head)
-}
-
-fn zeroize_key(mut key: Key<Aes256Gcm>) {
-    zeroize::Zeroize::zeroize(key.as_mut_slice());
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The master keys: the first encrypts, all of them decrypt, so that keys can be rotated while everything runs.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use aes_gcm::{Aes256Gcm, KeyInit};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -62,6 +65,7 @@ struct MasterKey {
 pub struct KeyRing {
     first: MasterKey,
     older: Vec<MasterKey>,
+    unreadable: AtomicU64,
 }
 
 impl KeyRing {
@@ -81,7 +85,7 @@ impl KeyRing {
         }
         let mut keys = keys.into_iter();
         let first = keys.next().ok_or(KeyRingError::Empty)?;
-        Ok(Self { first, older: keys.collect() })
+        Ok(Self { first, older: keys.collect(), unreadable: AtomicU64::new(0) })
     }
 
     /// Reads the single key of `ENCRYPTION_KEY`, which goes by the name `default`.
@@ -89,7 +93,8 @@ impl KeyRing {
     /// # Errors
     /// [`KeyRingError::BadKey`] unless it is 32 bytes in base64.
     pub fn single(base64: &str) -> Result<Self, KeyRingError> {
-        Ok(Self { first: master(KeyId("default".into()), base64.trim())?, older: Vec::new() })
+        let first = master(KeyId("default".into()), base64.trim())?;
+        Ok(Self { first, older: Vec::new(), unreadable: AtomicU64::new(0) })
     }
 
     /// The key that encrypts.
@@ -100,6 +105,16 @@ impl KeyRing {
     /// The names of all keys, the encrypting one first.
     pub fn ids(&self) -> impl Iterator<Item = &KeyId> {
         std::iter::once(&self.first).chain(&self.older).map(|key| &key.id)
+    }
+
+    /// How often a stored credential did not open with these keys, whoever asked for it: anything but zero is for an
+    /// operator to look at.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_unreadable(&self) {
+        self.unreadable.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn sealing(&self) -> (&KeyId, &Aes256Gcm) {

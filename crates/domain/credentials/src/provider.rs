@@ -81,6 +81,25 @@ impl CredentialProvider {
         }
     }
 
+    /// The name people know.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Twilio => "Twilio",
+            Self::GoogleCalendar => "Google Calendar",
+            Self::OutlookCalendar => "Outlook Calendar",
+            Self::Resend => "Resend",
+            Self::Sendgrid => "SendGrid",
+            Self::Mailgun => "Mailgun",
+            Self::Postmark => "Postmark",
+            Self::Ses => "Amazon SES",
+            Self::Smtp => "SMTP",
+            Self::AfricasTalking => "Africa's Talking",
+            Self::Termii => "Termii",
+            Self::Whatsapp => "WhatsApp",
+            Self::VapiWebhook => "Vapi webhook",
+        }
+    }
+
     /// Whether an organization may bring its own, as opposed to one that only the platform makes.
     pub const fn is_brought(self) -> bool {
         !matches!(self, Self::VapiWebhook)

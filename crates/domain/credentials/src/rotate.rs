@@ -4,17 +4,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use voxanne_kernel::{
-    Begin, Clock, Job, NewAudit, NewJob, OrgScope, StoreError,
-    ids::{CredentialId, OrgId},
-};
+use voxanne_kernel::{Begin, Clock, Job, NewAudit, NewJob, OrgScope, StoreError, ids::OrgId};
 
 use crate::{
     credential::{Credential, CredentialSource, CredentialStatus},
-    envelope::{Place, Unreadable},
+    envelope::Unreadable,
     keyring::KeyRing,
     ports::ChangeCredentialsTx,
     provider::CredentialProvider,
+    secrets::ProviderSecret,
     webhook::{NoRandomness, WebhookSecrets},
 };
 
@@ -27,20 +25,8 @@ pub fn new_webhook_credential(
     org: OrgId,
 ) -> Result<(Credential, WebhookSecrets), NoRandomness> {
     let secrets = WebhookSecrets::generate()?;
-    Ok((sealed(keys, org, CredentialId::generate(), &secrets), secrets))
-}
-
-fn sealed(keys: &KeyRing, org: OrgId, id: CredentialId, secrets: &WebhookSecrets) -> Credential {
-    let place = Place { org, provider: CredentialProvider::VapiWebhook, record: id };
-    Credential {
-        id,
-        provider: place.provider,
-        source: CredentialSource::System,
-        sealed: keys.seal(&place, &secrets.to_plaintext()),
-        metadata: serde_json::Map::new(),
-        status: CredentialStatus::Verified,
-        last_verified: None,
-    }
+    let sealed = Credential::seal(keys, org, &secrets, CredentialSource::System);
+    Ok((sealed.standing(CredentialStatus::Verified, None), secrets))
 }
 
 /// The job that gives the voice provider the current webhook secret of an organization.
@@ -96,17 +82,17 @@ impl RotateWebhookSecret {
         let mut tx = self.store.begin(scope).await?;
         let stored = tx.credential_to_change(CredentialProvider::VapiWebhook).await?;
         let stored = stored.ok_or(RotateError::NotConfigured)?;
-        let text = self.keys.open(&stored.place(scope.org()), &stored.sealed.bytes)?;
-        let mut secrets = WebhookSecrets::from_plaintext(&text)?;
+        let mut secrets: WebhookSecrets = stored.open(&self.keys, scope.org())?;
         secrets.rotate(self.clock.now())?;
 
-        let mut replaced = sealed(&self.keys, scope.org(), stored.id, &secrets);
-        replaced.metadata = stored.metadata;
+        // The record stays, and with it what is known of its copy at the provider.
+        let sealed = self.keys.seal(&stored.place(scope.org()), &secrets.to_plaintext());
+        let replaced = Credential { sealed, ..stored };
         tx.put_credential(&replaced).await?;
         tx.record(NewAudit {
             action: "webhook_secret.rotated",
             target_kind: "credential",
-            target_id: stored.id.to_string(),
+            target_id: replaced.id.to_string(),
             before: None,
             after: Some(json!({ "keyId": replaced.sealed.key_id.as_str() })),
         })
@@ -133,7 +119,7 @@ mod tests {
 
         world.rotation().run(&scope).await.unwrap();
         let now = world.clock.now();
-        let after = world.resolver().run(&scope).await.unwrap().unwrap();
+        let after = world.resolver().open::<WebhookSecrets>(&scope).await.unwrap().unwrap();
         let accepted: Vec<_> = after.accepted_at(now).map(ExposeSecret::expose_secret).collect();
         assert_eq!(accepted.len(), 2);
         assert_eq!(accepted[1], before.current().expose_secret());

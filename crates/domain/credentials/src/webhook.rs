@@ -1,12 +1,15 @@
 //! The secret that signs the voice provider's messages to us, one per organization (decision D1).
 
+use std::fmt;
+
 use jiff::{SignedDuration, Timestamp};
 use rand::{TryRng, rngs::SysRng};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::envelope::Unreadable;
+use crate::{envelope::Unreadable, provider::CredentialProvider, secrets::ProviderSecret};
 
 /// How long a replaced secret is still accepted: messages are under way, and the provider's copy changes later.
 const GRACE: SignedDuration = SignedDuration::from_hours(24);
@@ -16,6 +19,12 @@ const GRACE: SignedDuration = SignedDuration::from_hours(24);
 pub struct WebhookSecrets {
     current: SecretString,
     previous: Option<(SecretString, Timestamp)>,
+}
+
+impl fmt::Debug for WebhookSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WebhookSecrets")
+    }
 }
 
 /// The operating system has no randomness to give.
@@ -53,10 +62,13 @@ impl WebhookSecrets {
         let previous = self.previous.iter().filter(move |(_, until)| now < *until).map(|(secret, _)| secret);
         std::iter::once(&self.current).chain(previous)
     }
+}
 
-    /// The text that is sealed. The buffer is zeroed when dropped.
+impl ProviderSecret for WebhookSecrets {
+    const PROVIDER: CredentialProvider = CredentialProvider::VapiWebhook;
+
     #[expect(clippy::expect_used, reason = "writing text and a time to memory as JSON cannot fail")]
-    pub(crate) fn to_plaintext(&self) -> Zeroizing<Vec<u8>> {
+    fn to_plaintext(&self) -> Zeroizing<Vec<u8>> {
         let stored = Stored {
             current: self.current.expose_secret().to_owned(),
             previous: self.previous.as_ref().map(|(secret, until)| StoredPrevious {
@@ -70,11 +82,16 @@ impl WebhookSecrets {
         text
     }
 
-    pub(crate) fn from_plaintext(text: &[u8]) -> Result<Self, Unreadable> {
+    fn from_plaintext(text: &[u8]) -> Result<Self, Unreadable> {
         let mut stored: Stored = serde_json::from_slice(text).map_err(|_| Unreadable::UnexpectedShape)?;
         let previous =
             stored.previous.as_mut().map(|p| (std::mem::take(&mut p.secret).into(), p.valid_until));
         Ok(Self { current: std::mem::take(&mut stored.current).into(), previous })
+    }
+
+    /// Nothing: nobody typed it in, and nobody has to recognize it.
+    fn metadata(&self) -> Map<String, Value> {
+        Map::new()
     }
 }
 

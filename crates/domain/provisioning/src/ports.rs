@@ -1,7 +1,6 @@
 //! What setting a line up needs, in this domain's words.
 
 use async_trait::async_trait;
-use secrecy::SecretString;
 use voxanne_kernel::{Commit, E164, OrgScope, ProviderError, StoreError, ids::OrgId};
 
 /// Why a step is not done. Doing it again is always safe.
@@ -31,6 +30,8 @@ pub struct Organization {
     pub name: String,
     /// Whether it has been approved and is neither rejected nor suspended.
     pub is_verified: bool,
+    /// Whether it was turned down or suspended.
+    pub is_stopped: bool,
     /// How its calls are answered.
     pub answering: Answering,
     /// Where calls go when nothing else answers.
@@ -91,20 +92,6 @@ pub struct RoutedNumber {
 /// The service that runs the line. Reads may be repeated inside; a request that creates something never is.
 #[async_trait]
 pub trait LineProvider: Send + Sync {
-    /// The oldest signing credential of this name.
-    async fn find_credential(&self, name: &str) -> Result<Option<String>, ProviderError>;
-
-    /// Creates a signing credential and returns its id. Asking twice creates two.
-    async fn create_credential(&self, name: &str, secret: &SecretString) -> Result<String, ProviderError>;
-
-    /// Replaces a credential's secret; `false` when it was deleted.
-    async fn update_credential(
-        &self,
-        id: &str,
-        name: &str,
-        secret: &SecretString,
-    ) -> Result<bool, ProviderError>;
-
     /// The oldest number of this name.
     async fn find_number(&self, name: &str) -> Result<Option<LineNumber>, ProviderError>;
 
@@ -116,13 +103,6 @@ pub trait LineProvider: Send + Sync {
 
     /// Makes a number's calls be answered as `spec` says; `false` when it was deleted.
     async fn bind_number(&self, id: &str, spec: &NumberSpec) -> Result<bool, ProviderError>;
-}
-
-/// The secret that the organization's messages are signed with, kept by a neighbour.
-#[async_trait]
-pub trait SigningSecrets: Send + Sync {
-    /// The current one, `None` when the organization has none.
-    async fn current(&self, scope: &OrgScope) -> Result<Option<SecretString>, StepError>;
 }
 
 /// An assistant that is ready.
@@ -140,14 +120,16 @@ pub trait LineAssistants: Send + Sync {
     /// Makes sure that every tool is registered, once for everybody.
     async fn prepare_tools(&self) -> Result<(), StepError>;
 
-    /// Makes sure that the organization's assistant of this kind exists, carries the tools and signs with
-    /// `credential`. Our record of it is stored.
+    /// The provider's id of the organization's signing credential, which is made if there is none.
+    async fn signing_credential(&self, scope: &OrgScope) -> Result<String, StepError>;
+
+    /// Makes sure that the organization's assistant of this kind exists, carries the tools and signs with that
+    /// credential. What the organization decided about it before stays. Our record of it is stored.
     async fn prepare(
         &self,
         scope: &OrgScope,
         organization: &str,
         kind: LineKind,
-        credential: &str,
     ) -> Result<ReadyAssistant, StepError>;
 }
 
@@ -157,14 +139,14 @@ pub trait LineRecords: Send {
     /// What setup needs to know, `None` when the organization is gone.
     async fn organization(&mut self) -> Result<Option<Organization>, StoreError>;
 
-    /// The provider's id of the stored signing credential.
-    async fn signing_credential(&mut self) -> Result<Option<String>, StoreError>;
+    /// The provider's id of the assistant that answers, once it has been made.
+    async fn inbound_assistant(&mut self) -> Result<Option<String>, StoreError>;
 
-    /// Stores the provider's id beside the webhook secret.
-    async fn put_signing_credential(&mut self, id: &str) -> Result<(), StoreError>;
-
-    /// The organization's numbers, oldest first.
+    /// The organization's numbers, oldest first, whoever provides them.
     async fn numbers(&mut self) -> Result<Vec<RoutedNumber>, StoreError>;
+
+    /// Whether a number that the organization brought is being connected at this moment.
+    async fn expects_a_number(&mut self) -> Result<bool, StoreError>;
 
     /// Routes a number's calls to the organization, replacing an older entry of the same number or id.
     async fn put_number(&mut self, number: &RoutedNumber) -> Result<(), StoreError>;

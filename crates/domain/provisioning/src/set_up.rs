@@ -7,7 +7,7 @@ use voxanne_kernel::{Begin, E164, Job, NewJob, OrgScope, ProviderError, StoreErr
 
 use crate::ports::{
     LineAssistants, LineKind, LineNumber, LineProvider, LineTx, NumberSpec, Organization, ReadyAssistant,
-    RoutedNumber, SigningSecrets, StepError, provider_name,
+    RoutedNumber, StepError, provider_name,
 };
 
 /// The job that sets an approved organization's line up.
@@ -110,10 +110,9 @@ pub struct Line {
 /// Sets lines up.
 #[derive(Clone)]
 pub struct SetUpLine {
-    store: Arc<dyn Begin<dyn LineTx>>,
-    provider: Arc<dyn LineProvider>,
-    assistants: Arc<dyn LineAssistants>,
-    secrets: Arc<dyn SigningSecrets>,
+    pub(crate) store: Arc<dyn Begin<dyn LineTx>>,
+    pub(crate) provider: Arc<dyn LineProvider>,
+    pub(crate) assistants: Arc<dyn LineAssistants>,
 }
 
 trait InStep<T> {
@@ -127,14 +126,13 @@ impl<T, E: Into<StepError>> InStep<T> for Result<T, E> {
 }
 
 impl SetUpLine {
-    /// Keeps records in `store`; `assistants` and `secrets` are neighbours.
+    /// Keeps records in `store`; `assistants` is a neighbour.
     pub fn new(
         store: Arc<dyn Begin<dyn LineTx>>,
         provider: Arc<dyn LineProvider>,
         assistants: Arc<dyn LineAssistants>,
-        secrets: Arc<dyn SigningSecrets>,
     ) -> Self {
-        Self { store, provider, assistants, secrets }
+        Self { store, provider, assistants }
     }
 
     /// Does what is still to do. Doing it again on a finished line changes nothing.
@@ -144,78 +142,51 @@ impl SetUpLine {
     pub async fn run(&self, scope: &OrgScope) -> Result<Line, SetUpError> {
         let organization = self.organization(scope).await.in_step(SetUpStep::Organization)?;
         let organization = organization.filter(|found| found.is_verified).ok_or(SetUpError::NotApproved)?;
-        let credential = self.credential(scope).await.in_step(SetUpStep::Organization)?;
+        let credential = self.assistants.signing_credential(scope).await.in_step(SetUpStep::Organization)?;
 
         self.assistants.prepare_tools().await.in_step(SetUpStep::InboundAssistant)?;
-        let prepare = |kind| self.assistants.prepare(scope, &organization.name, kind, &credential);
+        let prepare = |kind| self.assistants.prepare(scope, &organization.name, kind);
         let inbound = prepare(LineKind::Inbound).await.in_step(SetUpStep::InboundAssistant)?;
         let outbound = prepare(LineKind::Outbound).await.in_step(SetUpStep::OutboundAssistant)?;
 
-        let spec = NumberSpec {
-            name: provider_name(scope.org()),
-            answering: organization.answering,
-            assistant: inbound.id.clone(),
-            credential: credential.clone(),
-            fallback: organization.alert_phone,
-        };
-        let number = self.number(scope, &spec).await.in_step(SetUpStep::VapiPhoneNumber)?;
-        self.route(scope, &number).await.in_step(SetUpStep::Configuration)?;
+        let spec = spec(scope, organization, inbound.id.clone(), credential.clone());
+        let known = self.known_number(scope, &spec).await.in_step(SetUpStep::VapiPhoneNumber)?;
+        let number = if let Some(known) = known { known } else { self.another_number(scope, &spec).await? };
         tracing::info!(org_id = %scope.org(), "the line is set up");
         Ok(Line { credential, inbound, outbound, number })
     }
 
-    /// Gives the provider the organization's current webhook secret, after it was rotated.
-    ///
-    /// # Errors
-    /// [`StepError`]; doing it again is safe.
-    pub async fn publish_secret(&self, scope: &OrgScope) -> Result<(), StepError> {
-        let secret = self.secret(scope).await?;
-        let name = provider_name(scope.org());
-        let id = self.credential(scope).await?;
-        if self.provider.update_credential(&id, &name, &secret).await? {
-            return Ok(());
-        }
-        // It was deleted at the provider; forgetting it would leave the assistants without one, so setup runs anew.
-        Err(StepError::Missing("the signing credential at the provider"))
-    }
-
-    async fn organization(&self, scope: &OrgScope) -> Result<Option<Organization>, StoreError> {
+    pub(crate) async fn organization(&self, scope: &OrgScope) -> Result<Option<Organization>, StoreError> {
         self.store.begin(scope).await?.organization().await
     }
 
-    async fn secret(&self, scope: &OrgScope) -> Result<secrecy::SecretString, StepError> {
-        self.secrets.current(scope).await?.ok_or(StepError::Missing("the organization's webhook secret"))
-    }
-
-    /// The signing credential: ours, or what an interrupted attempt left, or a new one.
-    async fn credential(&self, scope: &OrgScope) -> Result<String, StepError> {
-        if let Some(id) = self.store.begin(scope).await?.signing_credential().await? {
-            return Ok(id);
-        }
-        let (name, secret) = (provider_name(scope.org()), self.secret(scope).await?);
-        let left = match self.provider.find_credential(&name).await? {
-            // Whoever left it may have given it an older secret.
-            Some(id) if self.provider.update_credential(&id, &name, &secret).await? => Some(id),
-            _ => None,
-        };
-        let id = match left {
-            Some(id) => id,
-            None => self.provider.create_credential(&name, &secret).await?,
-        };
+    /// The number that is routed, bound to the inbound assistant. It is not routed again: its owner may be taking it
+    /// away at this moment. While one of the organization's own is on its way there will be one.
+    async fn known_number(
+        &self,
+        scope: &OrgScope,
+        spec: &NumberSpec,
+    ) -> Result<Option<RoutedNumber>, StepError> {
         let mut tx = self.store.begin(scope).await?;
-        tx.put_signing_credential(&id).await?;
-        tx.commit().await?;
-        Ok(id)
-    }
-
-    /// The number: ours, or what an interrupted attempt left, or a new one; bound to the inbound assistant.
-    async fn number(&self, scope: &OrgScope, spec: &NumberSpec) -> Result<RoutedNumber, StepError> {
-        let ours = self.store.begin(scope).await?.numbers().await?;
+        let (ours, expected) = (tx.numbers().await?, tx.expects_a_number().await?);
+        drop(tx);
         for known in ours {
             if self.provider.bind_number(&known.provider_id, spec).await? {
-                return Ok(known);
+                return Ok(Some(known));
             }
         }
+        if expected { Err(StepError::Busy) } else { Ok(None) }
+    }
+
+    /// A number that was not routed yet.
+    async fn another_number(&self, scope: &OrgScope, spec: &NumberSpec) -> Result<RoutedNumber, SetUpError> {
+        let number = self.new_number(spec).await.in_step(SetUpStep::VapiPhoneNumber)?;
+        self.route(scope, &number).await.in_step(SetUpStep::Configuration)?;
+        Ok(number)
+    }
+
+    /// What an interrupted attempt left, or a new one; bound to the inbound assistant.
+    async fn new_number(&self, spec: &NumberSpec) -> Result<RoutedNumber, StepError> {
         let found = match self.provider.find_number(&spec.name).await? {
             Some(left) if self.provider.bind_number(&left.id, spec).await? => left,
             _ => self.provider.create_number(spec).await?,
@@ -246,6 +217,22 @@ impl SetUpLine {
     }
 }
 
+/// How the organization's number should be at the provider.
+pub(crate) fn spec(
+    scope: &OrgScope,
+    organization: Organization,
+    assistant: String,
+    credential: String,
+) -> NumberSpec {
+    NumberSpec {
+        name: provider_name(scope.org()),
+        answering: organization.answering,
+        assistant,
+        credential,
+        fallback: organization.alert_phone,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,7 +243,7 @@ mod tests {
         let world = World::new();
         let line = world.run().await.unwrap();
         assert_eq!(world.run().await.unwrap(), line);
-        assert_eq!(world.provider.created(), ["credential", "number"]);
+        assert_eq!(world.provider.created(), ["number"]);
         assert_eq!(world.provider.bound_to(&line.number.provider_id), Some(line.inbound.id));
         assert_eq!(world.store.numbers(), [line.number]);
     }
@@ -270,7 +257,7 @@ mod tests {
                 let error = world.run().await.unwrap_err();
                 assert!(error.is_worth_retrying(), "{error:?}");
                 world.run().await.unwrap();
-                assert_eq!(world.provider.held(), ["credential", "number"], "{fault:?} at create {at}");
+                assert_eq!(world.provider.held(), ["number"], "{fault:?} at create {at}");
             }
         }
     }
@@ -278,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn a_failing_number_leaves_the_assistants_usable() {
         let world = World::new();
-        world.provider.fail_create(1, Fault::BeforeTheEffect);
+        world.provider.fail_create(0, Fault::BeforeTheEffect);
         let error = world.run().await.unwrap_err();
         assert!(matches!(error, SetUpError::Step { step: SetUpStep::VapiPhoneNumber, .. }));
         assert_eq!(world.assistants.prepared(), [LineKind::Inbound, LineKind::Outbound]);
@@ -292,7 +279,24 @@ mod tests {
         assert!(world.run().await.unwrap_err().is_worth_retrying());
         world.provider.activate();
         world.run().await.unwrap();
-        assert_eq!(world.provider.held(), ["credential", "number"]);
+        assert_eq!(world.provider.held(), ["number"]);
+    }
+
+    #[tokio::test]
+    async fn with_an_own_number_none_is_bought_and_while_it_comes_it_is_waited_for() {
+        let world = World::new();
+        world.store.expect_a_number(true);
+        let error = world.run().await.unwrap_err();
+        assert!(error.is_worth_retrying(), "{error:?}");
+        assert_eq!(world.provider.held(), Vec::<&str>::new());
+
+        let own = world.provider.import("+15550001111");
+        world.store.route(own.clone());
+        world.store.expect_a_number(false);
+        let line = world.run().await.unwrap();
+        assert_eq!(line.number, own);
+        assert_eq!(world.provider.bound_to(&own.provider_id), Some(line.inbound.id));
+        assert_eq!(world.provider.created(), Vec::<&str>::new());
     }
 
     #[tokio::test]
@@ -301,16 +305,6 @@ mod tests {
         world.store.suspend();
         assert!(matches!(world.run().await, Err(SetUpError::NotApproved)));
         assert!(world.provider.created().is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_rotated_secret_reaches_the_provider() {
-        let world = World::new();
-        world.run().await.unwrap();
-        world.secrets.rotate("second");
-        world.set_up.publish_secret(&world.scope).await.unwrap();
-        assert_eq!(world.provider.secret(), "second");
-        assert_eq!(world.provider.held(), ["credential", "number"]);
     }
 
     #[test]

@@ -3,19 +3,18 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use secrecy::{ExposeSecret, SecretString};
 use voxanne_kernel::{Actor, Begin, Commit, E164, OrgScope, ProviderError, StoreError, ids::OrgId};
 
 use crate::{
     ports::{
         Answering, LineAssistants, LineKind, LineNumber, LineProvider, LineRecords, LineTx, NumberSpec,
-        Organization, ReadyAssistant, RoutedNumber, SigningSecrets, StepError,
+        Organization, ReadyAssistant, RoutedNumber, StepError,
     },
     set_up::{Line, SetUpError, SetUpLine},
 };
 
 /// How many objects setting up creates at the line's provider.
-pub const CREATES: usize = 2;
+pub const CREATES: usize = 1;
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -32,7 +31,6 @@ pub enum Fault {
 
 #[derive(Default)]
 struct Held {
-    credentials: Vec<(String, String, String)>,
     numbers: Vec<(String, NumberSpec)>,
     created: Vec<&'static str>,
     fault: Option<(usize, Fault)>,
@@ -47,6 +45,26 @@ impl MemoryLineProvider {
     /// Makes the creating request number `at` (from 0) fail, once.
     pub fn fail_create(&self, at: usize, fault: Fault) {
         lock(&self.0).fault = Some((at, fault));
+    }
+
+    /// A number that is there without being created by setup.
+    ///
+    /// # Panics
+    /// When `number` is not E.164.
+    #[expect(clippy::expect_used, reason = "tests name their numbers")]
+    pub fn import(&self, number: &str) -> RoutedNumber {
+        let mut held = lock(&self.0);
+        let provider_id = format!("number-{}", held.numbers.len());
+        let spec = NumberSpec {
+            name: "imported".to_owned(),
+            answering: Answering::Bound,
+            assistant: String::new(),
+            credential: String::new(),
+            fallback: None,
+        };
+        held.numbers.push((provider_id.clone(), spec));
+        let number = E164::new(number).expect("a test's number is well formed");
+        RoutedNumber { number, provider_id }
     }
 
     /// Numbers have no digits until [`Self::activate`].
@@ -66,19 +84,12 @@ impl MemoryLineProvider {
 
     /// The kinds of the objects it holds.
     pub fn held(&self) -> Vec<&'static str> {
-        let held = lock(&self.0);
-        let credentials = held.credentials.iter().map(|_| "credential");
-        credentials.chain(held.numbers.iter().map(|_| "number")).collect()
+        lock(&self.0).numbers.iter().map(|_| "number").collect()
     }
 
     /// The assistant a number is bound to.
     pub fn bound_to(&self, id: &str) -> Option<String> {
         lock(&self.0).numbers.iter().find(|(known, _)| known == id).map(|(_, spec)| spec.assistant.clone())
-    }
-
-    /// The newest credential's secret.
-    pub fn secret(&self) -> String {
-        lock(&self.0).credentials.last().map(|(.., secret)| secret.clone()).unwrap_or_default()
     }
 
     fn create<T>(&self, kind: &'static str, act: impl FnOnce(&mut Held) -> T) -> Result<T, ProviderError> {
@@ -104,32 +115,6 @@ impl MemoryLineProvider {
 
 #[async_trait]
 impl LineProvider for MemoryLineProvider {
-    async fn find_credential(&self, name: &str) -> Result<Option<String>, ProviderError> {
-        Ok(lock(&self.0).credentials.iter().find(|(_, n, _)| n == name).map(|(id, ..)| id.clone()))
-    }
-
-    async fn create_credential(&self, name: &str, secret: &SecretString) -> Result<String, ProviderError> {
-        self.create("credential", |held| {
-            let id = format!("credential-{}", held.credentials.len());
-            held.credentials.push((id.clone(), name.to_owned(), secret.expose_secret().to_owned()));
-            id
-        })
-    }
-
-    async fn update_credential(
-        &self,
-        id: &str,
-        _: &str,
-        secret: &SecretString,
-    ) -> Result<bool, ProviderError> {
-        let mut held = lock(&self.0);
-        let Some((.., kept)) = held.credentials.iter_mut().find(|(known, ..)| known == id) else {
-            return Ok(false);
-        };
-        secret.expose_secret().clone_into(kept);
-        Ok(true)
-    }
-
     async fn find_number(&self, name: &str) -> Result<Option<LineNumber>, ProviderError> {
         let found =
             lock(&self.0).numbers.iter().find(|(_, spec)| spec.name == name).map(|(id, _)| id.clone());
@@ -177,45 +162,26 @@ impl LineAssistants for ReadyAssistants {
         Ok(())
     }
 
+    async fn signing_credential(&self, _: &OrgScope) -> Result<String, StepError> {
+        Ok("credential-1".to_owned())
+    }
+
     async fn prepare(
         &self,
         _: &OrgScope,
         organization: &str,
         kind: LineKind,
-        _: &str,
     ) -> Result<ReadyAssistant, StepError> {
         lock(&self.0).push(kind);
         Ok(ReadyAssistant { id: format!("assistant-{kind:?}"), name: format!("{organization} {kind:?}") })
     }
 }
 
-/// One secret for everybody.
-#[derive(Clone)]
-pub struct OneSecret(Arc<Mutex<String>>);
-
-impl OneSecret {
-    /// Begins with `secret`.
-    pub fn new(secret: &str) -> Self {
-        Self(Arc::new(Mutex::new(secret.to_owned())))
-    }
-
-    /// Replaces it.
-    pub fn rotate(&self, secret: &str) {
-        secret.clone_into(&mut lock(&self.0));
-    }
-}
-
-#[async_trait]
-impl SigningSecrets for OneSecret {
-    async fn current(&self, _: &OrgScope) -> Result<Option<SecretString>, StepError> {
-        Ok(Some(lock(&self.0).clone().into()))
-    }
-}
-
 #[derive(Clone)]
 struct Rows {
     is_verified: bool,
-    credential: Option<String>,
+    expects_a_number: bool,
+    assistant: Option<String>,
     numbers: Vec<RoutedNumber>,
 }
 
@@ -224,9 +190,24 @@ struct Rows {
 pub struct MemoryLine(Arc<Mutex<Rows>>);
 
 impl MemoryLine {
+    /// Which assistant the organization's row names as the one that answers.
+    pub fn answer_with(&self, assistant: Option<&str>) {
+        lock(&self.0).assistant = assistant.map(ToOwned::to_owned);
+    }
+
     /// Takes the approval away.
     pub fn suspend(&self) {
         lock(&self.0).is_verified = false;
+    }
+
+    /// Whether the organization's own number is on its way.
+    pub fn expect_a_number(&self, expected: bool) {
+        lock(&self.0).expects_a_number = expected;
+    }
+
+    /// Routes a number that setup knows nothing of.
+    pub fn route(&self, number: RoutedNumber) {
+        lock(&self.0).numbers.push(number);
     }
 
     /// The routed numbers.
@@ -254,22 +235,22 @@ impl LineRecords for MemoryTx {
         Ok(Some(Organization {
             name: "Glow".to_owned(),
             is_verified: self.rows.is_verified,
+            is_stopped: !self.rows.is_verified,
             answering: Answering::Bound,
             alert_phone: None,
         }))
     }
 
-    async fn signing_credential(&mut self) -> Result<Option<String>, StoreError> {
-        Ok(self.rows.credential.clone())
-    }
-
-    async fn put_signing_credential(&mut self, id: &str) -> Result<(), StoreError> {
-        self.rows.credential = Some(id.to_owned());
-        Ok(())
+    async fn inbound_assistant(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(self.rows.assistant.clone())
     }
 
     async fn numbers(&mut self) -> Result<Vec<RoutedNumber>, StoreError> {
         Ok(self.rows.numbers.clone())
+    }
+
+    async fn expects_a_number(&mut self) -> Result<bool, StoreError> {
+        Ok(self.rows.expects_a_number)
     }
 
     async fn put_number(&mut self, number: &RoutedNumber) -> Result<(), StoreError> {
@@ -297,8 +278,6 @@ pub struct World {
     pub provider: MemoryLineProvider,
     /// The assistants.
     pub assistants: ReadyAssistants,
-    /// The secret.
-    pub secrets: OneSecret,
     /// The records.
     pub store: MemoryLine,
     /// The use case over all of them.
@@ -310,17 +289,12 @@ impl World {
     #[expect(clippy::disallowed_methods, reason = "a test stands in for unpacking a job")]
     pub fn new() -> Self {
         let (provider, assistants) = (MemoryLineProvider::default(), ReadyAssistants::default());
-        let secrets = OneSecret::new("first");
-        let rows = Rows { is_verified: true, credential: None, numbers: Vec::new() };
+        let rows = Rows { is_verified: true, expects_a_number: false, assistant: None, numbers: Vec::new() };
         let store = MemoryLine(Arc::new(Mutex::new(rows)));
-        let set_up = SetUpLine::new(
-            Arc::new(store.clone()),
-            Arc::new(provider.clone()),
-            Arc::new(assistants.clone()),
-            Arc::new(secrets.clone()),
-        );
+        let set_up =
+            SetUpLine::new(Arc::new(store.clone()), Arc::new(provider.clone()), Arc::new(assistants.clone()));
         let scope = OrgScope::vouch(OrgId::generate(), Actor::System);
-        Self { scope, provider, assistants, secrets, store, set_up }
+        Self { scope, provider, assistants, store, set_up }
     }
 
     /// Sets the line up.

@@ -11,7 +11,8 @@
 //!
 //! What is deliberately absent: how passwords are hashed and tokens are signed ([`Passwords`], [`TokenIssuer`] and
 //! [`AccessTokens`] are ports), services, calendars and credentials (a newcomer gets its first ones through
-//! [`Newcomer`], which whoever assembles the program joins to the other domains), and HTTP.
+//! [`Newcomer`], which whoever assembles the program joins to the other domains), mails ([`AccountHolders`] likewise),
+//! and HTTP.
 
 pub mod access;
 pub mod audit_trail;
@@ -50,8 +51,8 @@ pub use password::{HashingFailed, NewPassword, PasswordCheck, PasswordHash, Pass
 pub use refresh::{Refresh, RefreshError, RefreshTx, SignOut};
 pub use review::{AfterApproval, Decision, ReviewError, ReviewOrganization, ReviewTx};
 pub use session::{RefreshToken, Session, TokenDigest};
-pub use settings::{OrganizationSettings, SettingsError, SettingsTx};
+pub use settings::{AfterChange, OrganizationSettings, SettingsError, SettingsTx};
 pub use sign_in::{SignIn, SignInError, SignInRequest, SignInTx, SignedIn};
-pub use sign_up::{Newcomer, SignUp, SignUpError, SignUpRequest, SignUpTx};
+pub use sign_up::{AccountHolders, Newcomer, SignUp, SignUpError, SignUpRequest, SignUpTx};
 pub use throttle::{Attempts, Subject};
 pub use user::{Account, User};

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use voxanne_kernel::{Audit, Begin, Clock, Commit, NewAudit, OrgScope, StoreError};
+use voxanne_kernel::{
+    Audit, Begin, Clock, Commit, NewAudit, NewJob, OrgScope, Outbox, StoreError, ids::OrgId,
+};
 
 use crate::{
     manage_members::{MemberError, require},
@@ -12,8 +14,15 @@ use crate::{
 };
 
 /// What reading and changing settings touches.
-pub trait SettingsTx: Organizations + Members + Accounts + Audit + Commit {}
-impl<T: Organizations + Members + Accounts + Audit + Commit> SettingsTx for T {}
+pub trait SettingsTx: Organizations + Members + Accounts + Audit + Outbox + Commit {}
+impl<T: Organizations + Members + Accounts + Audit + Outbox + Commit> SettingsTx for T {}
+
+/// Names the job that makes an organization's numbers ring as it decided; another domain's work, joined where the
+/// program is assembled.
+pub trait AfterChange: Send + Sync {
+    /// The job for `org`, recorded when it changed how its calls are answered or where they go otherwise.
+    fn answer_anew(&self, org: OrgId) -> NewJob;
+}
 
 /// Why settings were not shown or changed.
 #[derive(Debug, thiserror::Error)]
@@ -41,13 +50,18 @@ impl From<MemberError> for SettingsError {
 /// Shows and changes an organization's settings.
 pub struct OrganizationSettings {
     store: Arc<dyn Begin<dyn SettingsTx>>,
+    after: Arc<dyn AfterChange>,
     clock: Arc<dyn Clock>,
 }
 
 impl OrganizationSettings {
-    /// Works on `store`.
-    pub fn new(store: Arc<dyn Begin<dyn SettingsTx>>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    /// Works on `store`; `after` follows a change of how calls are answered.
+    pub fn new(
+        store: Arc<dyn Begin<dyn SettingsTx>>,
+        after: Arc<dyn AfterChange>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { store, after, clock }
     }
 
     /// The organization.
@@ -85,6 +99,9 @@ impl OrganizationSettings {
             after: Some(is),
         })
         .await?;
+        if before.answer_mode != after.answer_mode || before.alert_phone != after.alert_phone {
+            tx.enqueue(self.after.answer_anew(after.id)).await?;
+        }
         tx.commit().await?;
         Ok(after)
     }

@@ -34,6 +34,15 @@ pub trait Newcomer<Tx: ?Sized>: Send + Sync {
     async fn equip(&self, tx: &mut Tx, organization: &Organization) -> Result<(), StoreError>;
 }
 
+/// Lets the holder of an account know that somebody tried to sign up with its address; another domain's work, joined
+/// where the program is assembled.
+#[async_trait]
+pub trait AccountHolders: Send + Sync {
+    /// Sees to it that whoever has the account of `address` hears of the attempt. It may be told of many attempts, and
+    /// of addresses that nobody has.
+    async fn address_taken(&self, address: &EmailAddress) -> Result<(), StoreError>;
+}
+
 /// Somebody who wants to sign up.
 #[derive(Debug, Clone)]
 pub struct SignUpRequest {
@@ -68,21 +77,23 @@ pub enum SignUpError {
 pub struct SignUp<Tx: ?Sized> {
     store: Arc<dyn Begin<Tx>>,
     newcomer: Arc<dyn Newcomer<Tx>>,
+    holders: Arc<dyn AccountHolders>,
     passwords: Arc<dyn Passwords>,
     issuer: Arc<dyn TokenIssuer>,
     clock: Arc<dyn Clock>,
 }
 
 impl<Tx: SignUpTx + ?Sized> SignUp<Tx> {
-    /// Signs organizations up in `store` and has `newcomer` equip them.
+    /// Signs organizations up in `store` and has `newcomer` equip them; `holders` hear of attempts with their address.
     pub fn new(
         store: Arc<dyn Begin<Tx>>,
         newcomer: Arc<dyn Newcomer<Tx>>,
+        holders: Arc<dyn AccountHolders>,
         passwords: Arc<dyn Passwords>,
         issuer: Arc<dyn TokenIssuer>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, newcomer, passwords, issuer, clock }
+        Self { store, newcomer, holders, passwords, issuer, clock }
     }
 
     /// Founds the organization and signs its owner in.
@@ -116,6 +127,8 @@ impl<Tx: SignUpTx + ?Sized> SignUp<Tx> {
         let new_user =
             NewUser { user: user.clone(), password: Some(password), is_operator: false, since: now };
         if !tx.add_user(&new_user).await? {
+            drop(tx);
+            self.tell_holder(&user).await;
             return Err(SignUpError::Rejected);
         }
         if !tx.add_member(&NewMember { user: user.id, role: Role::Owner, since: now }).await? {
@@ -126,6 +139,16 @@ impl<Tx: SignUpTx + ?Sized> SignUp<Tx> {
         tx.open_session(&session, &NewToken::of(&refresh, &session, now)).await?;
         tx.commit().await?;
         Ok(SignedIn { access, refresh, account })
+    }
+
+    /// Stands in for what a success still stores. Whoever asked gets the same answer whether this succeeds or not.
+    async fn tell_holder(&self, taken: &User) {
+        if let Err(error) = self.holders.address_taken(&taken.email).await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "an account's holder cannot be told of a sign-up with their address"
+            );
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub struct CallContext {
     pub caller: Option<E164>,
     /// The voice provider's id of the assistant that speaks.
     pub assistant: Option<String>,
+    /// Where the live call takes commands, as its message said; untrusted.
+    pub control: Option<String>,
     /// Whether the organization is suspended: then every answer says that the line is not available.
     pub suspended: bool,
 }
@@ -186,6 +188,13 @@ impl AnswerToolCalls {
                 say::appointments(&desk.appointments(scope, args::lookup(arguments, caller)?).await?)
             }
             ToolName::GetServicePrice => say::price(&desk.price(scope, &args::price(arguments)?).await?),
+            ToolName::QueryKnowledgeBase => {
+                say::known(&desk.knowledge(scope, &args::question(arguments)?).await?)
+            }
+            ToolName::TransferCall => {
+                let ask = args::transfer(arguments, context.control.as_deref());
+                say::transferred(&desk.transfer(scope, ask).await?)
+            }
         })
     }
 }
@@ -214,8 +223,9 @@ const fn purpose(tool: ToolName) -> &'static str {
         ToolName::CheckAvailability => "check the calendar",
         ToolName::RescheduleAppointment => "move the appointment",
         ToolName::CancelAppointment => "cancel the appointment",
-        ToolName::LookupAppointments => "look that up",
+        ToolName::LookupAppointments | ToolName::QueryKnowledgeBase => "look that up",
         ToolName::GetServicePrice => "look up the price",
+        ToolName::TransferCall => "put you through",
     }
 }
 
@@ -279,6 +289,40 @@ mod tests {
         let second = answers.run(&context(), vec![booking("a", "14:00")]).await;
         assert_eq!(first, second);
         assert_eq!(desk.booked().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_question_is_answered_from_what_is_known_and_a_person_is_reached_by_department() {
+        let answers = AnswerToolCalls::new(Arc::new(MemoryDesk::default()), Arc::new(NoMeter));
+        let check = async |name: &str, arguments: Value, outcome: ToolOutcome, expected: &str| {
+            let answered = answers.run(&context(), vec![call("a", name, arguments)]).await;
+            assert_eq!((answered[0].outcome, answered[0].said.as_str()), (outcome, expected));
+        };
+        let question = |text: &str| json!({ "question": text });
+        check("queryKnowledgeBase", question("parking?"), ToolOutcome::Done, "Park behind the house.").await;
+        check(
+            "queryKnowledgeBase",
+            question("lions?"),
+            ToolOutcome::Done,
+            "I don't have that information. Would you like somebody to call you back about it?",
+        )
+        .await;
+        check(
+            "queryKnowledgeBase",
+            json!({}),
+            ToolOutcome::Incomplete,
+            "I still need the question to look that up. What is it?",
+        )
+        .await;
+        let billing = json!({"department": "Billing", "number": "+15005550001"});
+        check("transferCall", billing, ToolOutcome::Done, "I'm putting you through to Billing now.").await;
+        check(
+            "transferCall",
+            json!({}),
+            ToolOutcome::Declined,
+            "I'm sorry, nobody can be reached right now. May I take a message, so that somebody calls you back?",
+        )
+        .await;
     }
 
     #[tokio::test]

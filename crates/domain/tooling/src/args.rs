@@ -4,7 +4,7 @@ use voxanne_kernel::{E164, EmailAddress};
 
 use crate::{
     call::Arguments,
-    desk::{AvailabilityAsk, BookingAsk, CancelAsk, LookupAsk, PartOfDay, RescheduleAsk},
+    desk::{AvailabilityAsk, BookingAsk, CancelAsk, LookupAsk, PartOfDay, RescheduleAsk, TransferAsk},
 };
 
 /// What the caller has to be asked before a tool can work.
@@ -133,6 +133,26 @@ pub fn price(arguments: &Arguments) -> Result<String, Lacking> {
     read.finish(service)
 }
 
+/// Reads `queryKnowledgeBase {question}`.
+///
+/// # Errors
+/// [`Lacking`] without a question.
+pub fn question(arguments: &Arguments) -> Result<String, Lacking> {
+    let mut read = Reader::of(arguments);
+    let question = read.need("question", "the question");
+    read.finish(question)
+}
+
+/// Reads `transferCall {reason?, department?}` for the call that takes commands at `control`. Nothing else that the
+/// model wrote is looked at: above all no number.
+pub fn transfer(arguments: &Arguments, control: Option<&str>) -> TransferAsk {
+    TransferAsk {
+        department: arguments.text("department"),
+        reason: arguments.text("reason"),
+        control: control.map(ToOwned::to_owned),
+    }
+}
+
 fn phone(arguments: &Arguments, caller: Option<&E164>) -> Result<Option<E164>, Lacking> {
     match arguments.text("patientPhone") {
         Some(text) => spoken_phone(&text, caller).map(Some).ok_or(Lacking::Phone),
@@ -198,6 +218,13 @@ mod tests {
             arguments(json!({"date":"a","time":"b","patientName":"c","orgId":"other","organization":"x"}));
         let plain = arguments(json!({"date":"a","time":"b","patientName":"c"}));
         assert_eq!(booking(&given, None), booking(&plain, None));
+    }
+
+    #[test]
+    fn a_number_that_the_model_wrote_is_no_destination() {
+        let given = arguments(json!({"department": "billing", "number": "+15005550009", "destination": "x"}));
+        let plain = arguments(json!({"department": "billing"}));
+        assert_eq!(transfer(&given, Some("https://c")), transfer(&plain, Some("https://c")));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use voxanne_kernel::{
     text::{cut_at_word, one_line},
 };
 
-use crate::voice::Voice;
+use crate::settings::AssistantSettings;
 
 /// Which of an organization's two assistants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,7 +51,7 @@ impl fmt::Display for AssistantKind {
 }
 
 /// The longest name the voice provider takes.
-const LONGEST_NAME: usize = 40;
+pub(crate) const LONGEST_NAME: usize = 40;
 
 /// `{organization name} inbound|outbound`, of at most 40 characters: the organization's name is cut at a word, the
 /// kind never.
@@ -61,62 +61,6 @@ pub fn assistant_name(organization: &str, kind: AssistantKind) -> String {
     match cut_at_word(&organization, room) {
         "" => format!("Clinic {kind}"),
         name => format!("{name} {kind}"),
-    }
-}
-
-/// What an organization decides about an assistant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AssistantSettings {
-    /// At most 40 characters.
-    pub name: String,
-    /// What the model is told.
-    pub system_prompt: String,
-    /// What it says first.
-    pub first_message: String,
-    /// How it sounds.
-    pub voice: Voice,
-    /// The language it hears and speaks, such as `en`.
-    pub language: String,
-    /// When a call is ended, in seconds.
-    pub max_duration_seconds: u32,
-}
-
-impl AssistantSettings {
-    /// What a new organization begins with.
-    pub fn default_for(organization: &str, kind: AssistantKind) -> Self {
-        let clinic = one_line(organization);
-        let (first_message, task) = match kind {
-            AssistantKind::Inbound => (
-                format!("Thank you for calling {clinic}. How can I help you today?"),
-                "You answer the phone. Find out what the caller needs and help them: answer questions about prices and \
-                 free times, and book, move or cancel appointments.",
-            ),
-            AssistantKind::Outbound => (
-                format!("Hello, this is {clinic}. Is this a good moment?"),
-                "You are calling somebody who asked to hear from the clinic. Say who you are, ask whether it is a good \
-                 moment, and offer to book an appointment.",
-            ),
-        };
-        let system_prompt = format!(
-            "You are the receptionist of {clinic}. {task}\n\n\
-             Speak warmly and briefly, one question at a time. Today is {{{{today}}}}; the clinic's time zone is \
-             {{{{time_zone}}}}. {{{{caller_context}}}}\n\n\
-             Rules:\n\
-             - Use the tools for everything about times, appointments and prices. Never invent a free time, a price or a \
-             confirmation, and say that something is booked only when the tool has said so.\n\
-             - Ask for the caller's full name before booking. Their phone number is known; do not ask for it.\n\
-             - If a tool says a time is not free, offer the times it names.\n\
-             - Give no medical advice. In an emergency, tell the caller to hang up and dial the emergency number.\n\
-             - Never ask for card numbers or social security numbers, and never read an appointment id aloud."
-        );
-        Self {
-            name: assistant_name(organization, kind),
-            system_prompt,
-            first_message,
-            voice: Voice::default(),
-            language: "en".to_owned(),
-            max_duration_seconds: 600,
-        }
     }
 }
 
@@ -133,8 +77,10 @@ pub struct AssistantBlueprint {
     pub server_url: String,
     /// The provider's id of the credential that signs them; the only one the assistant may use.
     pub signing_credential: String,
-    /// The provider's ids of our tools.
+    /// The provider's ids of our tools as they are now.
     pub tool_ids: Vec<String>,
+    /// The provider's ids of our tools as they were once: whatever the assistant carries of these is taken off.
+    pub superseded_tools: Vec<String>,
 }
 
 /// Who looks after an assistant, written into its metadata.
@@ -196,16 +142,5 @@ mod tests {
                 prop_assert!(name.ends_with(kind.as_str()));
             }
         }
-    }
-
-    #[test]
-    fn the_default_prompt_names_the_clinic_and_leaves_room_for_the_callers_context() {
-        let settings = AssistantSettings::default_for("Glow Clinic", AssistantKind::Inbound);
-        assert!(settings.system_prompt.contains("receptionist of Glow Clinic."));
-        for variable in crate::caller::VARIABLES {
-            let used = settings.system_prompt.contains(&format!("{{{{{variable}}}}}"));
-            assert!(used || variable.starts_with("caller_"), "{variable}");
-        }
-        assert!(!settings.system_prompt.contains("  "));
     }
 }

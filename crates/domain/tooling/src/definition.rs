@@ -205,6 +205,22 @@ fn definition(name: ToolName) -> ToolDefinition {
             object(&[Parameter("service", SERVICE, REQUIRED)]),
             "Let me check that price.",
         ),
+        ToolName::QueryKnowledgeBase => (
+            "Answers a question about the clinic: its services, opening hours, holidays, address, phone number, and \
+             whatever else it has said about itself. Call it before answering any such question, and say only what it \
+             returned. If it has no answer, offer to have somebody call back.",
+            object(&[Parameter("question", "The caller's question, in the caller's words.", REQUIRED)]),
+            "Let me find that out for you.",
+        ),
+        ToolName::TransferCall => (
+            "Puts the caller through to a person at the clinic. Call it when they ask for one, or need help that you \
+             cannot give. The clinic decides which number that is: never ask for a number, and never read one aloud.",
+            object(&[
+                Parameter("reason", "Why they need a person, in one sentence.", OPTIONAL),
+                Parameter("department", "Whom they asked for, such as billing, in their words.", OPTIONAL),
+            ]),
+            "One moment, please.",
+        ),
     };
     let messages = vec![
         SpokenMessage::Start(start),

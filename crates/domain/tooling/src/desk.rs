@@ -120,6 +120,25 @@ pub struct LookupAsk {
     pub phone: E164,
 }
 
+/// A wish to speak to a person.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TransferAsk {
+    /// Whom they asked for, as spoken. It is compared with the departments that the organization named, and is never
+    /// a number to call.
+    pub department: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Where the live call takes commands, as its message said; untrusted.
+    pub control: Option<String>,
+}
+
+/// A call that is being put through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transferred {
+    /// To which of the organization's departments; `None` when it is whoever takes all calls.
+    pub department: Option<String>,
+}
+
 /// An appointment, as the caller hears of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Visit {
@@ -207,6 +226,10 @@ pub enum Refusal {
     NotChangeable,
     /// The same tool call asked for something else before.
     AskedDifferently,
+    /// The organization named nobody who takes calls.
+    NobodyToTransferTo,
+    /// There is somebody, but the call could not be put through.
+    TransferFailed,
     /// The organization is suspended.
     LineUnavailable,
 }
@@ -254,4 +277,10 @@ pub trait FrontDesk: Send + Sync {
 
     /// What a service costs, found by what was said.
     async fn price(&self, scope: &OrgScope, service: &str) -> Result<Price, DeskError>;
+
+    /// What the organization has said that answers the question: sentences, best first; none when nothing fits.
+    async fn knowledge(&self, scope: &OrgScope, question: &str) -> Result<Vec<String>, DeskError>;
+
+    /// Puts the live call through to a person, at a number that the organization gave.
+    async fn transfer(&self, scope: &OrgScope, ask: TransferAsk) -> Result<Transferred, DeskError>;
 }

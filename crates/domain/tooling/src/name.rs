@@ -17,6 +17,10 @@ pub enum ToolName {
     LookupAppointments,
     /// Tells what a service costs.
     GetServicePrice,
+    /// Tells what the clinic has said about itself.
+    QueryKnowledgeBase,
+    /// Puts the caller through to a person.
+    TransferCall,
 }
 
 /// The text is none of our tools' names.
@@ -26,13 +30,15 @@ pub struct UnknownTool;
 
 impl ToolName {
     /// Every tool, in the order they are registered.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::BookClinicAppointment,
         Self::CheckAvailability,
         Self::RescheduleAppointment,
         Self::CancelAppointment,
         Self::LookupAppointments,
         Self::GetServicePrice,
+        Self::QueryKnowledgeBase,
+        Self::TransferCall,
     ];
 
     /// The name on the wire; it never changes once registered.
@@ -44,6 +50,8 @@ impl ToolName {
             Self::CancelAppointment => "cancelAppointment",
             Self::LookupAppointments => "lookupAppointments",
             Self::GetServicePrice => "getServicePrice",
+            Self::QueryKnowledgeBase => "queryKnowledgeBase",
+            Self::TransferCall => "transferCall",
         }
     }
 }

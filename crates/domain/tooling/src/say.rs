@@ -2,13 +2,13 @@
 
 use jiff::{
     Zoned,
-    civil::{Date, Weekday},
+    civil::{Date, Time, Weekday},
 };
 use voxanne_kernel::{Currency, Money, text::one_line};
 
 use crate::{
     args::Lacking,
-    desk::{Declined, Openings, Price, Refusal, Visit},
+    desk::{Declined, Openings, Price, Refusal, Transferred, Visit},
 };
 
 /// How many times are read out before a listener loses track.
@@ -30,7 +30,14 @@ pub fn day(at: Date) -> String {
         "November",
         "December",
     ];
-    let weekday = match at.weekday() {
+    let weekday = weekday(at.weekday());
+    let month = usize::try_from(at.month() - 1).ok().and_then(|month| MONTHS.get(month)).unwrap_or(&"");
+    format!("{weekday}, {month} {}", at.day())
+}
+
+/// `Monday`.
+pub fn weekday(day: Weekday) -> &'static str {
+    match day {
         Weekday::Monday => "Monday",
         Weekday::Tuesday => "Tuesday",
         Weekday::Wednesday => "Wednesday",
@@ -38,13 +45,16 @@ pub fn day(at: Date) -> String {
         Weekday::Friday => "Friday",
         Weekday::Saturday => "Saturday",
         Weekday::Sunday => "Sunday",
-    };
-    let month = usize::try_from(at.month() - 1).ok().and_then(|month| MONTHS.get(month)).unwrap_or(&"");
-    format!("{weekday}, {month} {}", at.day())
+    }
 }
 
 /// `2 PM`, `9:30 AM`.
 pub fn time(at: &Zoned) -> String {
+    clock(at.time())
+}
+
+/// The same of a time of day.
+pub fn clock(at: Time) -> String {
     let (hour, minute) = (at.hour(), at.minute());
     let half = if hour < 12 { "AM" } else { "PM" };
     let hour = match hour % 12 {
@@ -78,7 +88,7 @@ pub fn moments(times: &[Zoned]) -> String {
 }
 
 /// `a`, `a or b`, `a, b or c`.
-fn list<S: AsRef<str>>(items: &[S], joined_by: &str) -> String {
+pub(crate) fn list<S: AsRef<str>>(items: &[S], joined_by: &str) -> String {
     match items {
         [] => String::new(),
         [only] => only.as_ref().to_owned(),
@@ -192,6 +202,23 @@ pub fn price(price: &Price) -> String {
     one_line(&format!("{} costs {}.", price.service, money(price.amount, price.currency)))
 }
 
+/// What the clinic has said that answers a question, or that it has not.
+pub fn known(facts: &[String]) -> String {
+    if facts.is_empty() {
+        return "I don't have that information. Would you like somebody to call you back about it?"
+            .to_owned();
+    }
+    one_line(&facts.join(" "))
+}
+
+/// A call that is being put through.
+pub fn transferred(to: &Transferred) -> String {
+    one_line(&match &to.department {
+        Some(department) => format!("I'm putting you through to {department} now."),
+        None => "I'm putting you through to somebody now.".to_owned(),
+    })
+}
+
 /// A question for what is missing; `purpose` completes "to …".
 pub fn lacking(lacking: &Lacking, purpose: &str) -> String {
     match lacking {
@@ -243,6 +270,14 @@ pub fn declined(declined: &Declined) -> String {
             "That appointment can no longer be changed. Shall I book a new one?".to_owned()
         }
         Refusal::AskedDifferently => "I've already answered that request. Please ask again.".to_owned(),
+        Refusal::NobodyToTransferTo => {
+            "I'm sorry, nobody can be reached right now. May I take a message, so that somebody calls you back?"
+                .to_owned()
+        }
+        Refusal::TransferFailed => {
+            "I'm sorry, I can't put you through right now. May I take a message, so that somebody calls you back?"
+                .to_owned()
+        }
         Refusal::LineUnavailable => return line_unavailable(),
     };
     let offers = matches!(
@@ -381,6 +416,24 @@ mod tests {
             missing(&["the date", "the time", "the patient's name"]),
             "I still need the date, the time and the patient's name to book this. What are they?"
         );
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_made_up() {
+        assert!(known(&[]).starts_with("I don't have that information."));
+        assert_eq!(
+            known(&["We\nopen at 9.".to_owned(), "Park here.".to_owned()]),
+            "We open at 9. Park here."
+        );
+    }
+
+    #[test]
+    fn nobody_to_speak_to_is_an_offer_to_take_a_message() {
+        for why in [Refusal::NobodyToTransferTo, Refusal::TransferFailed] {
+            assert!(declined(&Declined { why, alternatives: vec![] }).contains("May I take a message"));
+        }
+        let billing = Transferred { department: Some("Billing".into()) };
+        assert_eq!(transferred(&billing), "I'm putting you through to Billing now.");
     }
 
     #[test]

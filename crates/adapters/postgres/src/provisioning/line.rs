@@ -10,20 +10,20 @@ use crate::{
     constraint::{corrupt, store_error},
 };
 
-const ORGANIZATION: &str =
-    "select name, status = 'verified' as is_verified, answer_mode = 'dynamic' as is_dynamic,
+const ORGANIZATION: &str = "select name, status = 'verified' as is_verified,
+        status in ('rejected', 'suspended') as is_stopped, answer_mode = 'dynamic' as is_dynamic,
         alert_phone
    from organizations where id = $1";
 
-const SIGNING_CREDENTIAL: &str = "select metadata ->> 'provider_credential_id'
-   from org_credentials where org_id = $1 and provider = 'vapi_webhook'";
-
-const PUT_SIGNING_CREDENTIAL: &str = "update org_credentials
-    set metadata = metadata || jsonb_build_object('provider_credential_id', $2::text), updated_at = now()
-  where org_id = $1 and provider = 'vapi_webhook'";
+const INBOUND_ASSISTANT: &str =
+    "select vapi_assistant_id from assistants where org_id = $1 and kind = 'inbound'";
 
 const NUMBERS: &str = "select phone_number, vapi_phone_id from phone_number_mapping
   where org_id = $1 and vapi_phone_id is not null order by created_at, phone_number";
+
+/// A carrier's account that was accepted, and what follows from it is not done yet.
+const EXPECTS_A_NUMBER: &str = "select exists (select from org_credentials
+  where org_id = $1 and provider = 'twilio' and source = 'byoc' and is_active and status = 'syncing')";
 
 const FORGET_NUMBER: &str = "delete from phone_number_mapping
   where org_id = $1 and (phone_number = $2 or vapi_phone_id = $3) and (phone_number, vapi_phone_id) is distinct from ($2, $3)";
@@ -37,6 +37,7 @@ const PUT_NUMBER: &str =
 struct OrganizationRow {
     name: String,
     is_verified: bool,
+    is_stopped: bool,
     is_dynamic: bool,
     alert_phone: Option<String>,
 }
@@ -54,31 +55,19 @@ impl LineRecords for TenantTx {
         Ok(Some(Organization {
             name: row.name,
             is_verified: row.is_verified,
+            is_stopped: row.is_stopped,
             answering: if row.is_dynamic { Answering::Dynamic } else { Answering::Bound },
             alert_phone: alert_phone.map_err(|e| corrupt("organizations", "alert_phone", &self.org(), e))?,
         }))
     }
 
-    async fn signing_credential(&mut self) -> Result<Option<String>, StoreError> {
-        let id: Option<Option<String>> = sqlx::query_scalar(SIGNING_CREDENTIAL)
+    async fn inbound_assistant(&mut self) -> Result<Option<String>, StoreError> {
+        let id: Option<Option<String>> = sqlx::query_scalar(INBOUND_ASSISTANT)
             .bind(self.org())
             .fetch_optional(self.conn())
             .await
             .map_err(store_error)?;
         Ok(id.flatten())
-    }
-
-    async fn put_signing_credential(&mut self, id: &str) -> Result<(), StoreError> {
-        let stored = sqlx::query(PUT_SIGNING_CREDENTIAL)
-            .bind(self.org())
-            .bind(id)
-            .execute(self.conn())
-            .await
-            .map_err(store_error)?;
-        if stored.rows_affected() == 1 {
-            return Ok(());
-        }
-        Err(corrupt("org_credentials", "provider", &self.org(), "there is no vapi_webhook credential"))
     }
 
     async fn numbers(&mut self) -> Result<Vec<RoutedNumber>, StoreError> {
@@ -89,6 +78,14 @@ impl LineRecords for TenantTx {
             Err(error) => Err(corrupt("phone_number_mapping", "phone_number", &provider_id, error)),
         };
         rows.into_iter().map(read).collect()
+    }
+
+    async fn expects_a_number(&mut self) -> Result<bool, StoreError> {
+        sqlx::query_scalar(EXPECTS_A_NUMBER)
+            .bind(self.org())
+            .fetch_one(self.conn())
+            .await
+            .map_err(store_error)
     }
 
     async fn put_number(&mut self, number: &RoutedNumber) -> Result<(), StoreError> {

@@ -36,7 +36,7 @@ pub struct Parsed {
     pub caller: Option<E164>,
     /// Vapi's id of the assistant.
     pub assistant: Option<String>,
-    /// Where the live call can be spoken to; untrusted, see [`crate::Vapi::add_note`].
+    /// Where the live call can be spoken to; untrusted, see [`crate::Vapi::transfer`].
     pub control_url: Option<String>,
     /// What the message says.
     pub message: Message,
@@ -55,6 +55,7 @@ impl Parsed {
             },
             caller: self.caller.clone(),
             assistant: self.assistant.clone(),
+            control: self.control_url.clone(),
             suspended,
         }
     }

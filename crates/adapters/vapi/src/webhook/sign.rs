@@ -5,10 +5,10 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
+use voxanne_http::header::HeaderMap;
 
 /// How far the sender's clock may be from ours, either way.
 const WINDOW: SignedDuration = SignedDuration::from_mins(5);

@@ -2,7 +2,7 @@
 
 use voxanne_kernel::PageRequest;
 use voxanne_tenancy::{
-    ApprovalMode, MemberError, OrganizationChange, Role, SettingsError, SignedIn, user::Standing,
+    AnswerMode, ApprovalMode, MemberError, OrganizationChange, Role, SettingsError, SignedIn, user::Standing,
 };
 
 use crate::world::{PASSWORD, World, home, scope};
@@ -110,4 +110,19 @@ async fn a_change_of_settings_is_audited_with_what_was_and_what_is() {
     assert_eq!(event.before, Some(serde_json::json!({"approvalMode": "auto"})));
     assert_eq!(event.after, Some(serde_json::json!({"approvalMode": "manual"})));
     assert_eq!(event.actor_id, Some(ann.account.user.id.0));
+}
+
+#[tokio::test]
+async fn numbers_follow_a_change_of_how_calls_are_answered_and_no_other() {
+    let world = World::new();
+    let ann = world.sign_up("ann@example.com").await.unwrap();
+    let jobs = || world.store.state().outbox.iter().filter(|(_, job)| job.task == "bind_numbers").count();
+    let change =
+        async |change: OrganizationChange| world.settings.change(&scope(&ann), change).await.unwrap();
+    change(OrganizationChange { approval_mode: Some(ApprovalMode::Manual), ..Default::default() }).await;
+    assert_eq!(jobs(), 0);
+    let dynamic = OrganizationChange { answer_mode: Some(AnswerMode::Dynamic), ..Default::default() };
+    change(dynamic.clone()).await;
+    change(dynamic).await;
+    assert_eq!(jobs(), 1);
 }

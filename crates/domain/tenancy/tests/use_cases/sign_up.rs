@@ -29,3 +29,15 @@ async fn a_taken_address_is_refused_without_a_trace_and_costs_as_much_work() {
     assert_eq!((state.organizations.len(), state.users.len(), state.profiles.len()), (1, 1, 1));
     assert_eq!((state.sessions.len(), state.audit.len()), (1, 1));
 }
+
+#[tokio::test]
+async fn the_holder_of_a_taken_address_hears_of_it_and_whoever_asked_does_not_notice() {
+    let world = World::new();
+    world.sign_up("ann@example.com").await.unwrap();
+    assert!(world.holders.told.lock().unwrap().is_empty());
+    for is_broken in [false, true] {
+        *world.holders.is_broken.lock().unwrap() = is_broken;
+        assert!(matches!(world.sign_up("Ann@Example.com").await, Err(SignUpError::Rejected)));
+    }
+    assert_eq!(*world.holders.told.lock().unwrap(), ["ann@example.com".parse().unwrap()]);
+}

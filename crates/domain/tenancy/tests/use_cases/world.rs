@@ -1,14 +1,17 @@
 //! Everything a test of tenancy needs, at a time that stands still.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
-use voxanne_kernel::{Actor, ManualClock, NewJob, OrgScope, StoreError, Timestamp, Zone, ids::OrgId};
+use voxanne_kernel::{
+    Actor, EmailAddress, ManualClock, NewJob, OrgScope, StoreError, Timestamp, Zone, ids::OrgId,
+};
 use voxanne_tenancy::{
-    AfterApproval, CreateOperator, FixMembership, ManageMembers, NewPassword, Newcomer, Organization,
-    OrganizationName, OrganizationSettings, Refresh, RefreshToken, ReviewOrganization, SignIn, SignInError,
-    SignInRequest, SignOut, SignUp, SignUpError, SignUpRequest, SignUpTx, SignedIn,
+    AccountHolders, AfterApproval, AfterChange, CreateOperator, FixMembership, ManageMembers, NewPassword,
+    Newcomer, Organization, OrganizationName, OrganizationSettings, Refresh, RefreshToken,
+    ReviewOrganization, SignIn, SignInError, SignInRequest, SignOut, SignUp, SignUpError, SignUpRequest,
+    SignUpTx, SignedIn,
     testing::{MemoryStore, QuickPasswords, ReadableTokens},
     user::Standing,
 };
@@ -19,6 +22,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: MemoryStore,
     pub(crate) passwords: Arc<QuickPasswords>,
+    pub(crate) holders: Arc<Holders>,
     pub(crate) sign_up: SignUp<dyn SignUpTx>,
     pub(crate) sign_in: SignIn,
     pub(crate) refresh: Refresh,
@@ -40,6 +44,24 @@ impl Newcomer<dyn SignUpTx> for Nothing {
     }
 }
 
+/// Remembers whose holders were told, and cannot tell any while it is broken.
+#[derive(Default)]
+pub(crate) struct Holders {
+    pub(crate) told: Mutex<Vec<EmailAddress>>,
+    pub(crate) is_broken: Mutex<bool>,
+}
+
+#[async_trait]
+impl AccountHolders for Holders {
+    async fn address_taken(&self, address: &EmailAddress) -> Result<(), StoreError> {
+        if *self.is_broken.lock().unwrap() {
+            return Err(StoreError::Busy);
+        }
+        self.told.lock().unwrap().push(address.clone());
+        Ok(())
+    }
+}
+
 struct SetUpJob;
 
 impl AfterApproval for SetUpJob {
@@ -55,6 +77,12 @@ impl AfterApproval for SetUpJob {
     }
 }
 
+impl AfterChange for SetUpJob {
+    fn answer_anew(&self, org: OrgId) -> NewJob {
+        NewJob { task: "bind_numbers", ..self.set_up(org) }
+    }
+}
+
 impl World {
     pub(crate) fn new() -> Self {
         let clock = Arc::new(ManualClock::at("2026-03-01T09:00:00Z".parse::<Timestamp>().unwrap()));
@@ -62,10 +90,12 @@ impl World {
         let shared = Arc::new(store.clone());
         let passwords = Arc::new(QuickPasswords::default());
         let issuer = Arc::new(ReadableTokens);
+        let holders = Arc::new(Holders::default());
         Self {
             sign_up: SignUp::new(
                 shared.clone(),
                 Arc::new(Nothing),
+                holders.clone(),
                 passwords.clone(),
                 issuer.clone(),
                 clock.clone(),
@@ -74,7 +104,7 @@ impl World {
             refresh: Refresh::new(shared.clone(), issuer, clock.clone()),
             sign_out: SignOut::new(shared.clone(), clock.clone()),
             members: ManageMembers::new(shared.clone(), clock.clone()),
-            settings: OrganizationSettings::new(shared.clone(), clock.clone()),
+            settings: OrganizationSettings::new(shared.clone(), Arc::new(SetUpJob), clock.clone()),
             review: ReviewOrganization::new(
                 shared.clone(),
                 shared.clone(),
@@ -86,6 +116,7 @@ impl World {
             clock,
             store,
             passwords,
+            holders,
         }
     }
 

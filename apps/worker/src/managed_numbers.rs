@@ -1,0 +1,27 @@
+//! Assembles what looks after numbers that we buy.
+
+use std::sync::Arc;
+
+use voxanne_boot::WorkerSettings;
+use voxanne_kernel::Clock;
+use voxanne_postgres::PgStore;
+use voxanne_telephony::numbers::Limits;
+use voxanne_twilio::{ManagedNumbers, ParentAccount, TwilioClient};
+use voxanne_vapi::Vapi;
+
+/// With the platform's account at Twilio, if it has one.
+pub(crate) fn managed_numbers(
+    store: &Arc<PgStore>,
+    vapi: &Arc<Vapi>,
+    clock: &Arc<dyn Clock>,
+    settings: &WorkerSettings,
+) -> anyhow::Result<Option<ManagedNumbers>> {
+    let Some(twilio) = &settings.providers.twilio else { return Ok(None) };
+    let client = TwilioClient::new(settings.providers.base_urls.twilio.clone())?;
+    let (sid, token) = (twilio.account_sid.clone(), twilio.auth_token.clone());
+    let parent = Arc::new(ParentAccount::new(client, sid, token)?);
+    let bounds = &settings.purchases;
+    let limits = Limits { numbers: bounds.numbers_per_org, purchases_per_day: bounds.per_day };
+    let keys = settings.encryption.keys.clone();
+    Ok(Some(ManagedNumbers::new(store, keys, (&parent, vapi), clock, limits)))
+}

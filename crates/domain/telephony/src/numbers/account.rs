@@ -1,0 +1,312 @@
+//! The account that the platform opens for an organization at the carrier: made once, kept in the organization's slot,
+//! suspended with the organization, closed on deletion.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use voxanne_kernel::{Begin, Claims, Job, NewJob, OrgScope, ProviderError, StoreError, ids::OrgId};
+
+use super::ports::{
+    AccountRecord, AccountUse, AccountVault, Carrier, CarrierError, NumbersTx, OpenedAccount, Slot, Standing,
+    VaultError,
+};
+use crate::ports::{CarrierAccount, LineProvider};
+
+/// How long opening an account may take before somebody else may try.
+const HOLD: Duration = Duration::from_mins(2);
+/// How long somebody else's opening is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The job that brings an organization's managed account into step with its standing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncManagedAccount {
+    /// Whose account.
+    pub org_id: OrgId,
+}
+
+impl Job for SyncManagedAccount {
+    const TASK: &'static str = "sync_managed_account";
+    /// At an attempt an hour these last three weeks.
+    const MAX_ATTEMPTS: i16 = 500;
+}
+
+impl SyncManagedAccount {
+    /// The job as it is recorded: one at a time per organization, and one waiting is enough.
+    pub fn job(org: OrgId) -> NewJob {
+        let name = format!("managed-account:{org}");
+        NewJob::of(&Self { org_id: org }).in_queue(name.clone()).keyed(name)
+    }
+}
+
+/// Why there is no account to buy for.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountProblem {
+    /// The organization has an account of its own.
+    #[error("the organization has an account of its own")]
+    SlotTaken,
+    /// Somebody else is opening it right now.
+    #[error("somebody else is opening the account right now")]
+    Busy,
+    /// The stored account does not open.
+    #[error("the stored account cannot be read")]
+    Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The carrier failed.
+    #[error(transparent)]
+    Carrier(#[from] CarrierError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<VaultError> for AccountProblem {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::SlotTaken => Self::SlotTaken,
+            VaultError::Unreadable(error) => Self::Unreadable(error),
+            VaultError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Looks after managed accounts.
+#[derive(Clone)]
+pub struct ManagedAccount {
+    store: Arc<dyn Begin<dyn NumbersTx>>,
+    claims: Arc<dyn Claims>,
+    vault: Arc<dyn AccountVault>,
+    carrier: Arc<dyn Carrier>,
+    voice: Arc<dyn LineProvider>,
+}
+
+impl ManagedAccount {
+    /// Opens accounts at `carrier` and keeps their secrets in `vault`; `voice` knows them as well.
+    pub fn new(
+        store: Arc<dyn Begin<dyn NumbersTx>>,
+        claims: Arc<dyn Claims>,
+        vault: Arc<dyn AccountVault>,
+        carrier: Arc<dyn Carrier>,
+        voice: Arc<dyn LineProvider>,
+    ) -> Self {
+        Self { store, claims, vault, carrier, voice }
+    }
+
+    /// The name of an organization's account at the carrier.
+    pub fn name(org: OrgId) -> String {
+        format!("voxanne-org:{org}")
+    }
+
+    /// The organization's account, which is opened if there is none.
+    ///
+    /// # Errors
+    /// [`AccountProblem`].
+    pub async fn ensure(&self, scope: &OrgScope) -> Result<CarrierAccount, AccountProblem> {
+        if let Some(account) = self.in_use(scope).await? {
+            return Ok(account);
+        }
+        let claim = self.claims.claim(scope, "telephony-account", HOLD, PATIENCE).await?;
+        let claim = claim.ok_or(AccountProblem::Busy)?;
+        let opened = self.open(scope).await;
+        let released = self.claims.release(scope, claim).await;
+        let account = opened?;
+        released?;
+        Ok(account)
+    }
+
+    /// The account that is stored and in use, put into use again if it was put away.
+    async fn in_use(&self, scope: &OrgScope) -> Result<Option<CarrierAccount>, AccountProblem> {
+        let mut tx = self.store.begin(scope).await?;
+        let known = tx.account_to_change().await?.account;
+        match tx.slot_to_change().await? {
+            Slot::Brought => return Err(AccountProblem::SlotTaken),
+            Slot::Managed { is_active: false } if known.is_some() => tx.use_slot(true).await?,
+            Slot::Managed { .. } | Slot::Empty => {}
+        }
+        tx.commit().await?;
+        let stored = self.vault.managed(scope).await?;
+        match (known, stored) {
+            (Some(known), Some(stored)) if known == stored.sid => Ok(Some(stored)),
+            // An attempt was interrupted between the two.
+            (None, Some(stored)) => {
+                self.note(scope, &stored.sid).await?;
+                Ok(Some(stored))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Finds what an interrupted attempt left, or opens an account, and keeps it.
+    async fn open(&self, scope: &OrgScope) -> Result<CarrierAccount, AccountProblem> {
+        if let Some(account) = self.in_use(scope).await? {
+            return Ok(account);
+        }
+        let opened = self.found_or_opened(scope).await?;
+        self.vault.keep(scope, &opened.id, &opened.token, None).await?;
+        self.note(scope, &opened.id).await?;
+        let kept = self.vault.managed(scope).await?;
+        kept.ok_or(AccountProblem::SlotTaken)
+    }
+
+    async fn found_or_opened(&self, scope: &OrgScope) -> Result<OpenedAccount, CarrierError> {
+        let name = Self::name(scope.org());
+        for found in self.carrier.accounts_named(&name).await? {
+            match found.token {
+                Some(token) => return Ok(OpenedAccount { id: found.id, token }),
+                // Its secret was in an answer that was lost. Nothing can have been bought for it yet.
+                None if self.carrier.numbers_of(&found.id).await?.is_empty() => {
+                    tracing::warn!(org_id = %scope.org(), account = found.id, "closing an account without a known secret");
+                    self.carrier.use_account(&found.id, AccountUse::Closed).await?;
+                }
+                None => {
+                    tracing::error!(org_id = %scope.org(), account = found.id, "an account with numbers has no known secret");
+                    let lost = "the secret of an account that has numbers is not known";
+                    return Err(ProviderError::OurFault(lost.into()).into());
+                }
+            }
+        }
+        match self.carrier.open_account(&name).await {
+            Err(CarrierError::Provider(ProviderError::Unclear(error))) => {
+                tracing::info!(org_id = %scope.org(), error = &*error, "looking for an account that may have been opened");
+                self.opened_after_all(&name).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// What is there after an answer was lost: the account with its secret, or a new one in its place.
+    async fn opened_after_all(&self, name: &str) -> Result<OpenedAccount, CarrierError> {
+        for found in self.carrier.accounts_named(name).await? {
+            if let Some(token) = found.token {
+                return Ok(OpenedAccount { id: found.id, token });
+            }
+            self.carrier.use_account(&found.id, AccountUse::Closed).await?;
+        }
+        self.carrier.open_account(name).await
+    }
+
+    async fn note(&self, scope: &OrgScope, account: &str) -> Result<(), StoreError> {
+        let mut tx = self.store.begin(scope).await?;
+        let known = tx.account_to_change().await?;
+        tx.put_account(&AccountRecord { account: Some(account.to_owned()), ..known }).await?;
+        tx.commit().await
+    }
+
+    /// Makes the account known to the voice service. Its numbers work without, so a refusal is only noted.
+    pub(super) async fn make_known(
+        &self,
+        scope: &OrgScope,
+        account: &CarrierAccount,
+    ) -> Result<(), AccountProblem> {
+        let mut tx = self.store.begin(scope).await?;
+        let known = tx.account().await?.unwrap_or_default();
+        tx.commit().await?;
+        let name = voice_name(scope.org());
+        let id = match self.known_account(&name, account, known.voice_account.as_deref()).await {
+            Ok(id) => id,
+            Err(ProviderError::Refused(error)) => {
+                tracing::warn!(org_id = %scope.org(), error = &*error, "a managed account was not taken");
+                return Ok(());
+            }
+            Err(error) => return Err(CarrierError::from(error).into()),
+        };
+        let mut tx = self.store.begin(scope).await?;
+        let known = tx.account_to_change().await?;
+        tx.put_account(&AccountRecord { voice_account: Some(id), ..known }).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn known_account(
+        &self,
+        name: &str,
+        account: &CarrierAccount,
+        known: Option<&str>,
+    ) -> Result<String, ProviderError> {
+        if let Some(id) = known
+            && self.voice.update_account(id, name, account).await?
+        {
+            return Ok(id.to_owned());
+        }
+        match self.voice.find_account(name).await? {
+            Some(left) if self.voice.update_account(&left, name, account).await? => Ok(left),
+            _ => self.voice.create_account(name, account).await,
+        }
+    }
+
+    /// Puts the account away when the organization has no number any more: the slot is free for one that it brings, and
+    /// the voice service forgets it. The account itself stays open at the carrier, for the next number.
+    pub(super) async fn put_away_if_idle(&self, scope: &OrgScope) -> Result<(), AccountProblem> {
+        let mut tx = self.store.begin(scope).await?;
+        // Never asked for: nothing to put away, and no row to make.
+        if tx.account().await?.is_none() {
+            return Ok(());
+        }
+        let known = tx.account_to_change().await?;
+        if tx.managed_numbers().await?.iter().any(|number| number.state.is_live()) {
+            return Ok(());
+        }
+        tx.use_slot(false).await?;
+        tx.commit().await?;
+        let held = match known.voice_account {
+            Some(id) => Some(id),
+            None => self.voice.find_account(&voice_name(scope.org())).await.map_err(CarrierError::from)?,
+        };
+        let Some(id) = held else { return Ok(()) };
+        self.voice.delete_account(&id).await.map_err(CarrierError::from)?;
+        let mut tx = self.store.begin(scope).await?;
+        let known = tx.account_to_change().await?;
+        // A purchase that began meanwhile has made it known again.
+        if known.voice_account.as_ref().is_none_or(|known| *known == id) {
+            tx.put_account(&AccountRecord { voice_account: None, ..known }).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Makes the slot name the number that calls and texts go through: the oldest that rings.
+    pub(super) async fn name_number(&self, scope: &OrgScope) -> Result<(), AccountProblem> {
+        let mut tx = self.store.begin(scope).await?;
+        let numbers = tx.managed_numbers().await?;
+        tx.commit().await?;
+        let ringing = numbers.into_iter().rev().find(|number| number.state.as_str() == "active");
+        let number = ringing.map(|number| number.number);
+        match self.vault.managed(scope).await? {
+            Some(kept) if kept.number != number => {
+                Ok(self.vault.keep(scope, &kept.sid, &kept.token, number.as_ref()).await?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Brings the account into step with the organization: in use while it is let in, suspended otherwise. Without an
+    /// account there is nothing to do.
+    ///
+    /// # Errors
+    /// [`AccountProblem`]; doing it again is safe.
+    pub async fn follow(&self, scope: &OrgScope) -> Result<(), AccountProblem> {
+        let mut tx = self.store.begin(scope).await?;
+        let (standing, record) = (tx.standing().await?, tx.account().await?);
+        tx.commit().await?;
+        let Some(account) = record.and_then(|record| record.account) else { return Ok(()) };
+        let wanted = match standing {
+            Some(Standing::Verified) => AccountUse::Active,
+            Some(Standing::NotVerified | Standing::Suspended) | None => AccountUse::Suspended,
+        };
+        Ok(self.carrier.use_account(&account, wanted).await?)
+    }
+
+    /// Closes the account for good, for an organization that is being deleted; its numbers go with it.
+    ///
+    /// # Errors
+    /// [`AccountProblem`]; doing it again is safe.
+    pub async fn close(&self, scope: &OrgScope) -> Result<(), AccountProblem> {
+        let mut tx = self.store.begin(scope).await?;
+        let record = tx.account().await?;
+        tx.commit().await?;
+        let Some(account) = record.and_then(|record| record.account) else { return Ok(()) };
+        Ok(self.carrier.use_account(&account, AccountUse::Closed).await?)
+    }
+}
+
+/// The name of a managed account at the voice service, exactly 40 characters. An account that the organization brings
+/// goes by another, so that taking back the one leaves the other alone.
+pub(super) fn voice_name(org: OrgId) -> String {
+    format!("sub-{org}")
+}

@@ -1,0 +1,234 @@
+//! A managed number and the stations of its life.
+
+use std::{fmt, str::FromStr};
+
+use voxanne_kernel::{E164, Timestamp, ids::ManagedNumberId};
+
+/// A country, by its two letters (ISO 3166).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Country(Box<str>);
+
+/// Where the platform itself is at home.
+impl Default for Country {
+    fn default() -> Self {
+        Self("US".into())
+    }
+}
+
+/// The text is no country's code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a country's two capital letters, such as US")]
+pub struct NotACountryCode;
+
+impl Country {
+    /// The two letters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether its numbers have area codes of three digits.
+    pub fn has_area_codes(&self) -> bool {
+        matches!(self.as_str(), "US" | "CA")
+    }
+}
+
+impl FromStr for Country {
+    type Err = NotACountryCode;
+    fn from_str(text: &str) -> Result<Self, NotACountryCode> {
+        let is_code = text.len() == 2 && text.bytes().all(|letter| letter.is_ascii_uppercase());
+        is_code.then(|| Self(text.into())).ok_or(NotACountryCode)
+    }
+}
+
+/// An area code of the North American plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AreaCode(Box<str>);
+
+/// The text is no area code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be an area code of three digits, the first of them 2 to 9")]
+pub struct NotAnAreaCode;
+
+impl AreaCode {
+    /// The three digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AreaCode {
+    type Err = NotAnAreaCode;
+    fn from_str(text: &str) -> Result<Self, NotAnAreaCode> {
+        let is_code =
+            text.len() == 3 && text.bytes().all(|digit| digit.is_ascii_digit()) && text.as_bytes()[0] >= b'2';
+        is_code.then(|| Self(text.into())).ok_or(NotAnAreaCode)
+    }
+}
+
+impl fmt::Display for AreaCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which number is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// In which country.
+    pub country: Country,
+    /// Where in it; anywhere if `None`.
+    pub area_code: Option<AreaCode>,
+    /// Exactly this one.
+    pub number: Option<E164>,
+    /// Whether a number from another area will do when this one has none.
+    pub allow_fallback: bool,
+}
+
+/// How far a purchase has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// The number is chosen. It may have been bought by an attempt that was interrupted.
+    Chosen,
+    /// It is ours at the carrier, under this id. It may have been imported already.
+    Bought {
+        /// The carrier's id.
+        carrier_id: String,
+    },
+}
+
+/// What is still to be let go of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Releasing {
+    /// The carrier's id, where it is known.
+    pub carrier_id: Option<String>,
+    /// The voice service's id, where it is known.
+    pub voice_id: Option<String>,
+    /// Whether the voice service has let go of it.
+    pub voice_released: bool,
+    /// Whether the carrier has.
+    pub carrier_released: bool,
+}
+
+/// Where a number is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NumberState {
+    /// It is being bought and made to ring.
+    Buying(Progress),
+    /// It rings at the organization.
+    Active {
+        /// The carrier's id.
+        carrier_id: String,
+        /// The voice service's id.
+        voice_id: String,
+    },
+    /// It rings nowhere any more; a provider still has to let go of it.
+    Releasing(Releasing),
+    /// Both providers have let go of it.
+    Released {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// It could not be bought; there is nothing to let go of.
+    Failed {
+        /// Why, as a stable name.
+        code: String,
+    },
+}
+
+impl NumberState {
+    /// The stored and shown name.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Buying(_) => "buying",
+            Self::Active { .. } => "active",
+            Self::Releasing(_) => "releasing",
+            Self::Released { .. } => "released",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// Whether a provider has, or may have, something of it.
+    pub const fn is_live(&self) -> bool {
+        matches!(self, Self::Buying(_) | Self::Active { .. } | Self::Releasing(_))
+    }
+
+    /// The voice service's id, while there is one.
+    pub fn voice_id(&self) -> Option<&str> {
+        match self {
+            Self::Active { voice_id, .. } => Some(voice_id),
+            Self::Releasing(releasing) => releasing.voice_id.as_deref(),
+            Self::Buying(_) | Self::Released { .. } | Self::Failed { .. } => None,
+        }
+    }
+
+    /// The carrier's id, while there is one.
+    pub fn carrier_id(&self) -> Option<&str> {
+        match self {
+            Self::Active { carrier_id, .. } | Self::Buying(Progress::Bought { carrier_id }) => {
+                Some(carrier_id)
+            }
+            Self::Releasing(releasing) => releasing.carrier_id.as_deref(),
+            Self::Buying(Progress::Chosen) | Self::Released { .. } | Self::Failed { .. } => None,
+        }
+    }
+
+    /// The state from which everything is let go of.
+    pub fn releasing(&self) -> Releasing {
+        Releasing {
+            carrier_id: self.carrier_id().map(ToOwned::to_owned),
+            voice_id: self.voice_id().map(ToOwned::to_owned),
+            voice_released: false,
+            carrier_released: false,
+        }
+    }
+}
+
+/// A number that the platform bought for an organization, or is about to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagedNumber {
+    /// Our id of it.
+    pub id: ManagedNumberId,
+    /// The carrier's id of the account it is in.
+    pub account: String,
+    /// The name it goes by at the carrier, by which an interrupted purchase is found.
+    pub tag: String,
+    /// The digits. Until it is bought they may still change.
+    pub number: E164,
+    /// What was asked for.
+    pub wish: Wish,
+    /// Where it is.
+    pub state: NumberState,
+    /// When it was asked for.
+    pub asked_at: Timestamp,
+    /// When the carrier sold it.
+    pub purchased_at: Option<Timestamp>,
+}
+
+impl ManagedNumber {
+    /// The tag of a number that was bought by itself; one bought in a setup carries the setup's.
+    pub fn tag_of(id: ManagedNumberId) -> String {
+        format!("voxanne-number:{id}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn countries_and_area_codes_are_what_they_say() {
+        let check =
+            |text: &str, expected: bool| assert_eq!(text.parse::<Country>().is_ok(), expected, "{text:?}");
+        check("US", true);
+        check("GB", true);
+        for wrong in ["us", "USA", "U", "", "U1", "É"] {
+            check(wrong, false);
+        }
+        let check =
+            |text: &str, expected: bool| assert_eq!(text.parse::<AreaCode>().is_ok(), expected, "{text:?}");
+        check("510", true);
+        for wrong in ["051", "151", "51", "5100", "51a", "", "٥١٠", "+51"] {
+            check(wrong, false);
+        }
+    }
+}
