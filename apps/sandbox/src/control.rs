@@ -67,6 +67,7 @@ async fn state(State(world): State<Shared>, Query(query): Query<HashMap<String, 
     Ok(Json(json!({
         "seed": world.seed,
         "clock": clock_state(&world),
+        "mailServer": world.smtp.get(),
         "providers": Value::Object(providers.collect::<Map<_, _>>()),
         "faults": world.faults.all(),
         "requests": received,

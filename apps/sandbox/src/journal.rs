@@ -147,11 +147,17 @@ pub(crate) fn query(query: &str) -> String {
     shown.collect::<Vec<_>>().join("&")
 }
 
-/// A body for the journal: JSON as JSON, everything else as text.
+/// A body for the journal: JSON as JSON, without the keys in it; everything else as text.
 pub(crate) fn body(bytes: &[u8]) -> Value {
     if bytes.is_empty() {
         return Value::Null;
     }
-    serde_json::from_slice(bytes)
-        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
+    let mut body = serde_json::from_slice(bytes)
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()));
+    for name in SECRET_PARAMETERS {
+        if let Some(secret) = body.get_mut(name) {
+            *secret = Value::String("[hidden]".to_owned());
+        }
+    }
+    body
 }

@@ -14,6 +14,7 @@
 mod clock;
 mod connection;
 mod control;
+mod delivery;
 mod faults;
 mod google;
 mod held;
@@ -64,6 +65,7 @@ pub async fn serve(
 pub struct Sandbox {
     listener: TcpListener,
     world: Shared,
+    mail_server: messaging::Server,
     state: Option<Arc<StateFile>>,
 }
 
@@ -88,8 +90,10 @@ impl Sandbox {
         rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
         let world = World::new(&options, format!("http://{address}"), CancellationToken::new())
             .map_err(io::Error::other)?;
+        let (mail_server, doors) = messaging::Server::open(&options)?;
+        world.smtp.set(doors).ok();
         let state = options.state.map(|path| StateFile::open(path, &world)).transpose()?;
-        Ok(Self { listener, world: Arc::new(world), state: state.map(Arc::new) })
+        Ok(Self { listener, world: Arc::new(world), mail_server, state: state.map(Arc::new) })
     }
 
     /// Answers until `shutdown` is done, then saves its state.
@@ -97,7 +101,7 @@ impl Sandbox {
     /// # Errors
     /// When the network fails, or the state cannot be saved.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let Self { listener, world, state } = self;
+        let Self { listener, world, mail_server, state } = self;
         let stop = world.stop.clone();
         let stopping = stop.clone();
         let watch = tokio::spawn(async move {
@@ -107,6 +111,7 @@ impl Sandbox {
         if let Some(state) = &state {
             world.tasks.spawn(state.clone().follow(world.clone()));
         }
+        mail_server.serve(&world);
         let app = app(&world).into_make_service_with_connect_info::<Line>();
         let serving =
             axum::serve(Cuttable(listener), app).with_graceful_shutdown(stop.clone().cancelled_owned());

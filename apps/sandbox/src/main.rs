@@ -56,6 +56,12 @@ struct Arguments {
         hide_default_value = true
     )]
     microsoft_client: OAuthClient,
+    /// Where the mail server listens that begins in plain text; a free port without it.
+    #[arg(long, value_name = "PORT")]
+    smtp_port: Option<u16>,
+    /// Where the mail server listens that is encrypted from the first byte; a free port without it.
+    #[arg(long, value_name = "PORT")]
+    smtps_port: Option<u16>,
     /// Go on with the state in this file, if it is there, and keep the state in it.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -89,6 +95,8 @@ async fn main() -> anyhow::Result<()> {
         twilio_account: arguments.twilio_account,
         google_client: arguments.google_client,
         microsoft_client: arguments.microsoft_client,
+        smtp_port: arguments.smtp_port,
+        smtps_port: arguments.smtps_port,
         state: arguments.state,
     };
     let sandbox = Sandbox::open(listener, options)?;

@@ -18,7 +18,7 @@ use crate::provider::Provider;
 use crate::world::{Shared, World};
 
 /// The largest body that is read; far above what any provider takes.
-const BODY_LIMIT: usize = 4 * 1024 * 1024;
+const BODY_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Marks a response that no caller gets to see.
 #[derive(Debug, Clone, Copy)]

@@ -94,6 +94,10 @@ pub struct Options {
     pub google_client: OAuthClient,
     /// The application that Microsoft knows.
     pub microsoft_client: OAuthClient,
+    /// Where the mail server listens that begins in plain text; a free port without it.
+    pub smtp_port: Option<u16>,
+    /// Where the mail server listens that is encrypted from the first byte; a free port without it.
+    pub smtps_port: Option<u16>,
     /// The file whose state it goes on with and where it keeps its own. Without it everything is forgotten.
     pub state: Option<PathBuf>,
 }
@@ -108,6 +112,8 @@ impl Default for Options {
             twilio_account: None,
             google_client: OAuthClient::default(),
             microsoft_client: OAuthClient::default(),
+            smtp_port: None,
+            smtps_port: None,
             state: None,
         }
     }

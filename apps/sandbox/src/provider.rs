@@ -43,6 +43,7 @@ pub(crate) const ALL: &[Provider] = &[
     messaging::MAILGUN,
     messaging::POSTMARK,
     messaging::SES,
+    messaging::SMTP,
     messaging::AFRICASTALKING,
     messaging::TERMII,
     messaging::WHATSAPP,

@@ -1,6 +1,6 @@
 //! Everything one running sandbox holds. Several may live in one process, and share nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::ids::Ids;
 use crate::journal::Journal;
-use crate::messaging::Messaging;
+use crate::messaging::{Doors, Messaging};
 use crate::oauth::Server;
 use crate::options::Options;
 use crate::twilio::Twilio;
@@ -40,6 +40,8 @@ pub(crate) struct World {
     pub(crate) google: Server,
     pub(crate) microsoft: Server,
     pub(crate) messaging: Messaging,
+    /// Where the mail server is, once it is.
+    pub(crate) smtp: OnceLock<Doors>,
 }
 
 impl World {
@@ -58,6 +60,7 @@ impl World {
             google: Server::new(google::RULES, options.google_client.clone(), changes.clone()),
             microsoft: Server::new(microsoft::RULES, options.microsoft_client.clone(), changes.clone()),
             messaging: Messaging::new(&changes),
+            smtp: OnceLock::new(),
             ids,
             journal: Journal::default(),
             faults: Faults::default(),

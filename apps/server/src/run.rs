@@ -11,7 +11,13 @@ use axum::{
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tower_http::{compression::CompressionLayer, cors::CorsLayer};
+use tower_http::{
+    compression::{
+        CompressionLayer,
+        predicate::{DefaultPredicate, NotForContentType, Predicate as _},
+    },
+    cors::CorsLayer,
+};
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -55,7 +61,11 @@ pub fn service(app: &App) -> anyhow::Result<Router> {
     let api = api
         .merge(document::routes(document))
         .layer(from_fn_with_state(app.clone(), idempotency::replay))
-        .layer(CompressionLayer::new())
+        // Audio is given out in parts of its own bytes.
+        .layer(
+            CompressionLayer::new()
+                .compress_when(DefaultPredicate::new().and(NotForContentType::const_new("audio/"))),
+        )
         .layer(cors(&app.base.settings.http.dashboard_origins)?);
     // A provider is no browser, repeats messages under ids of its own, and waits with a caller on the line.
     Ok(api.merge(webhooks).layer(from_fn_with_state(bounds, layers::surround)).with_state(app.clone()))
@@ -67,16 +77,24 @@ fn cors(origins: &[String]) -> anyhow::Result<CorsLayer> {
         .iter()
         .map(|origin| origin.parse().with_context(|| format!("{origin} is not an origin")))
         .collect::<anyhow::Result<_>>()?;
-    let idempotency_key = HeaderName::from_static("idempotency-key");
+    let [idempotency_key, prefer] = ["idempotency-key", "prefer"].map(HeaderName::from_static);
     Ok(CorsLayer::new()
         .allow_origin(origins)
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, layers::REQUEST_ID, idempotency_key])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            layers::REQUEST_ID,
+            idempotency_key,
+            prefer,
+        ])
         .expose_headers([
             layers::REQUEST_ID,
             header::RETRY_AFTER,
+            header::LOCATION,
             HeaderName::from_static("idempotent-replayed"),
+            HeaderName::from_static("preference-applied"),
         ])
         .max_age(Duration::from_mins(10)))
 }

@@ -475,7 +475,9 @@ async fn operators_decide_and_nobody_else_does() {
     let decide = |decision: &str, bearer: &str| {
         let (path, bearer) = (format!("/api/admin/organizations/{}/{decision}", ann.org), bearer.to_owned());
         let world = &world;
-        async move { world.send(Method::POST, &path, Some(&bearer), None).await }
+        // Nobody sets a line up here that could be waited for.
+        let later = [("prefer", "respond-async")];
+        async move { world.send_with(Method::POST, &path, Some(&bearer), None, &later).await }
     };
     assert_eq!(decide("approve", &ann.token).await.code(), (403, "operator_required"));
     let pretender = token(ann.id.parse().unwrap(), Access::Operator);
@@ -483,11 +485,15 @@ async fn operators_decide_and_nobody_else_does() {
     assert_eq!(world.get("/api/admin/organizations", &pretender).await.code(), (403, "operator_required"));
 
     let approved = decide("approve", &operator).await;
-    assert_eq!(approved.status, 200);
+    assert_eq!(approved.status, 202);
     assert_eq!(approved.body["data"]["organization"]["isVerified"], true);
+    assert_eq!(approved.body["data"]["aiSetup"], json!({ "status": "in_progress" }));
     let alias = format!("/admin/organizations/{}/approve", ann.org);
-    assert_eq!(world.send(Method::POST, &alias, Some(&operator), None).await.status, 200);
-    assert_eq!(world.count("outbox where task = 'set_up_organization'").await, 1);
+    let later = [("prefer", "respond-async")];
+    let again = world.send_with(Method::POST, &alias, Some(&operator), None, &later).await;
+    assert_eq!(again.status, 202);
+    assert_eq!(world.count("setups where status = 'provisioning'").await, 1);
+    assert!(world.count("outbox where task = 'set_up_organization'").await > 0);
     assert_eq!(decide("reject", &operator).await.code(), (409, "wrong_status"));
     assert_eq!(decide("suspend", &operator).await.body["data"]["organization"]["status"], "suspended");
     let missing = format!("/api/admin/organizations/{}/approve", OrgId::generate());

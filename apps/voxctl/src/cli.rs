@@ -4,7 +4,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use uuid::Uuid;
 use voxanne_boot::variables::{self, Program};
-use voxanne_kernel::{E164, EmailAddress};
+use voxanne_kernel::{AreaCode, Country, E164, EmailAddress};
 use voxanne_messaging::mail::Template;
 use voxanne_tenancy::OrganizationStatus;
 
@@ -58,6 +58,12 @@ pub(crate) enum Command {
     /// Whether an organization can be reached.
     #[command(subcommand)]
     Access(Access),
+    /// The setup of an organization's line.
+    #[command(subcommand)]
+    Setup(Setup),
+    /// What organizations have left to spend on messages through our accounts.
+    #[command(subcommand)]
+    Credits(Credits),
 }
 
 #[derive(Debug, Subcommand)]
@@ -135,6 +141,16 @@ pub(crate) enum Org {
     Suspend {
         /// Its id.
         org: Uuid,
+    },
+    /// Deletes one for good: stops it, has Vapi, Twilio and the calendars give up what they hold for it, then removes its
+    /// data and its members' accounts. The audit trail stays. Ends with exit code 1 while somebody still holds something;
+    /// run it again then.
+    Delete {
+        /// Its id.
+        org: Uuid,
+        /// Say that it is meant.
+        #[arg(long, required = true)]
+        yes: bool,
     },
     /// Finds organizations without an owner and users without an organization, and says what would mend it.
     FixMembership {
@@ -233,10 +249,63 @@ pub(crate) enum Access {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Credits {
+    /// Gives an organization credit.
+    Grant {
+        /// The organization's id.
+        org: Uuid,
+        /// How much, in minor units (cents).
+        #[arg(long, value_name = "MINOR_UNITS", value_parser = clap::value_parser!(i64).range(1..=100_000_000_000))]
+        amount: i64,
+    },
+    /// Shows what an organization has left, and that its ledger adds up to it; exit code 1 if it does not.
+    Show {
+        /// The organization's id.
+        org: Uuid,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Setup {
+    /// Shows how far it is, step by step.
+    Show {
+        /// The organization's id.
+        org: Uuid,
+    },
+    /// Tries one again that failed, or that is waiting for its next attempt; a worker does the work.
+    Retry(RetryArgs),
+    /// Takes the line down: its number, both assistants, and what is kept of them. Ends with exit code 1 while a provider
+    /// still holds a part; the worker goes on.
+    Cleanup {
+        /// The organization's id.
+        org: Uuid,
+        /// Even if a phone still forwards its calls to the number.
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetryArgs {
+    /// The organization's id.
+    pub(crate) org: Uuid,
+    /// Its number's country, such as US; as before unless anything about the number is given.
+    #[arg(long, value_name = "COUNTRY")]
+    pub(crate) country: Option<Country>,
+    /// Its number's area code, in the US and Canada.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) area_code: Option<AreaCode>,
+    /// Another area will do when this one has no numbers.
+    #[arg(long)]
+    pub(crate) allow_fallback: bool,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Email {
     /// Shows one with made-up facts.
     Preview {
-        /// Which: address-taken, calendar-disconnected, setup-succeeded or setup-failed.
+        /// Which: address-taken, calendar-disconnected, setup-succeeded, setup-failed, messaging-model-switched or
+        /// messaging-budget-used.
         #[arg(value_parser = template)]
         template: Template,
         #[command(flatten)]
@@ -292,6 +361,8 @@ pub(crate) enum JobName {
     RefreshTokens,
     /// Brings every organization to the present tools and deletes those they replaced.
     RetireTools,
+    /// Reminds patients of coming appointments.
+    SendReminders,
     /// Forgets what was only kept for a while.
     Retention,
     /// Forgets verifications of phone numbers that nobody finished.
@@ -345,7 +416,18 @@ mod tests {
         check("voxctl numbers reconcile --release --json", Ok(()));
         check(&format!("voxctl access verify --org {org}"), Ok(()));
         check("voxctl access verify", Err(ErrorKind::MissingRequiredArgument));
+        check(&format!("voxctl credits grant {org} --amount 500"), Ok(()));
+        check(&format!("voxctl credits grant {org}"), Err(ErrorKind::MissingRequiredArgument));
+        check(&format!("voxctl credits grant {org} --amount 0"), Err(ErrorKind::ValueValidation));
+        check(&format!("voxctl credits grant {org} --amount 5.50"), Err(ErrorKind::ValueValidation));
+        check(&format!("voxctl credits show {org} --json"), Ok(()));
         check("voxctl jobs run reconcile-numbers", Ok(()));
+        check(&format!("voxctl setup show {org}"), Ok(()));
+        check(&format!("voxctl setup retry {org} --country US --area-code 510 --allow-fallback"), Ok(()));
+        check(&format!("voxctl setup retry {org} --area-code 051"), Err(ErrorKind::ValueValidation));
+        check(&format!("voxctl setup cleanup {org} --force"), Ok(()));
+        check(&format!("voxctl org delete {org} --yes"), Ok(()));
+        check(&format!("voxctl org delete {org}"), Err(ErrorKind::MissingRequiredArgument));
         check(
             "voxctl token --user 018f0000-0000-7000-8000-000000000000 --ttl 0",
             Err(ErrorKind::ValueValidation),

@@ -69,7 +69,14 @@ fn a_token_needs_the_secret_and_nothing_else() {
 
 #[test]
 fn every_mail_can_be_looked_at_without_any_setting() {
-    for template in ["address-taken", "calendar-disconnected", "setup-succeeded", "setup-failed"] {
+    for template in [
+        "address-taken",
+        "calendar-disconnected",
+        "setup-succeeded",
+        "setup-failed",
+        "messaging-model-switched",
+        "messaging-budget-used",
+    ] {
         let show = |part: &str| {
             let output = voxctl(&format!("email preview {template} {part}"), &[], "");
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -150,6 +157,45 @@ async fn organizations_are_listed_shown_and_decided_about() {
         .await
         .unwrap();
     assert_eq!(jobs, 1);
+}
+
+#[tokio::test]
+async fn credit_is_granted_and_proved() {
+    let db = TestDb::new().await;
+    let org = "018f0000-0000-7000-8000-00000000000b";
+    let mut owner = db.owner().await;
+    sqlx::query(
+        "insert into organizations (id, name, timezone) values ($1::uuid, 'Clinique', 'Europe/Paris')",
+    )
+    .bind(org)
+    .execute(&mut owner)
+    .await
+    .unwrap();
+    let url = db.app_url();
+    let run = |line: &str| voxctl(line, &[("DATABASE_URL", &url), ("SIGNUP_CREDITS", "300")], "");
+    let shown = json(&run(&format!("credits show {org} --json")));
+    assert_eq!(
+        (&shown["balance"], &shown["currency"], &shown["agrees"]),
+        (&json!(300), &json!("USD"), &json!(true))
+    );
+    let granted = json(&run(&format!("credits grant {org} --amount 250 --json")));
+    assert_eq!((&granted["granted"], &granted["balance"]), (&json!(250), &json!(550)));
+    let shown = json(&run(&format!("credits show {org} --json")));
+    assert_eq!(
+        (&shown["balance"], &shown["sumOfEntries"], &shown["entries"]),
+        (&json!(550), &json!(550), &json!(2))
+    );
+    assert!(
+        String::from_utf8_lossy(&run(&format!("credits show {org}")).stdout)
+            .contains("5.5 USD (550 minor units)")
+    );
+    let nobody = "018f0000-0000-7000-8000-0000000000ff";
+    assert!(complaint(&run(&format!("credits grant {nobody} --amount 1"))).contains("no such organization"));
+    // Somebody who is more than an operator has been at the account.
+    sqlx::query("update credit_accounts set balance_minor = 9").execute(&mut owner).await.unwrap();
+    let wrong = run(&format!("credits show {org}"));
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&wrong.stdout).contains("NO"));
 }
 
 #[tokio::test]

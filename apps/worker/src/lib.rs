@@ -5,12 +5,15 @@
 //! takes its jobs over within half a minute.
 
 pub mod appraiser;
+pub mod call_actions;
 mod connections;
 pub mod jobs;
 pub mod mails;
 mod managed_numbers;
+pub mod messages;
 pub mod observe;
 pub mod own_line;
+pub mod recording_links;
 pub mod relay;
 pub mod retry;
 pub mod run;

@@ -6,13 +6,13 @@ use url::Url;
 use voxanne_boot::mail::Mail;
 use voxanne_email::{ClientError, ResendPlatform};
 use voxanne_kernel::Clock;
-use voxanne_messaging::mail::{Letterhead, Mailer, SendMails, TellOwners};
+use voxanne_messaging::mail::{Letterhead, Mailer, SendMails, TellAccountHolder};
 use voxanne_postgres::PgStore;
 
 /// What jobs tell people by.
 pub struct Mails {
-    /// Tells organizations' owners.
-    pub owners: TellOwners,
+    /// Tells people who belong to no organization, such as operators.
+    pub holders: TellAccountHolder,
     /// Sends what was told.
     pub send: SendMails,
 }
@@ -31,7 +31,7 @@ impl Mails {
     ) -> Result<Self, ClientError> {
         let office = account.map(|account| office(account, base)).transpose()?;
         Ok(Self {
-            owners: TellOwners::new(store.clone(), clock.clone()),
+            holders: TellAccountHolder::new(store.clone(), clock.clone()),
             send: SendMails::new(store.clone(), store.clone(), office, clock.clone()),
         })
     }

@@ -58,6 +58,8 @@ async fn start() -> anyhow::Result<()> {
     let tracker = TaskTracker::new();
     tracker.spawn(relay::relay(queue.clone(), stopping.clone()));
     tracker.spawn(observe::count_jobs(queue.clone(), stopping.clone()));
+    let (counted, until) = (work.clone(), stopping.clone());
+    tracker.spawn(async move { counted.call_actions.count_lines(until).await });
     tracker.spawn(observe::serve(listener, store.clone(), work.vault.clone(), metrics, stopping.clone()));
     tracker.spawn(follow(store.clone(), work.vault.clone(), stopping.clone()));
     run::run(queue.clone(), work, concurrency, stopping.clone()).await;

@@ -7,17 +7,21 @@ use voxanne_kernel::Clock;
 use voxanne_postgres::PgStore;
 use voxanne_telephony::numbers::Limits;
 use voxanne_twilio::{ManagedNumbers, ParentAccount, TwilioClient};
-use voxanne_vapi::Vapi;
+use voxanne_vapi::{Limits as Patience, Vapi};
 
 /// With the platform's account at Twilio, if it has one.
 pub(crate) fn managed_numbers(
     store: &Arc<PgStore>,
     vapi: &Arc<Vapi>,
-    clock: &Arc<dyn Clock>,
+    (clock, patience): (&Arc<dyn Clock>, Option<Patience>),
     settings: &WorkerSettings,
 ) -> anyhow::Result<Option<ManagedNumbers>> {
     let Some(twilio) = &settings.providers.twilio else { return Ok(None) };
-    let client = TwilioClient::new(settings.providers.base_urls.twilio.clone())?;
+    let base = settings.providers.base_urls.twilio.clone();
+    let client = match patience {
+        Some(limits) => TwilioClient::within(base, limits)?,
+        None => TwilioClient::new(base)?,
+    };
     let (sid, token) = (twilio.account_sid.clone(), twilio.auth_token.clone());
     let parent = Arc::new(ParentAccount::new(client, sid, token)?);
     let bounds = &settings.purchases;

@@ -9,7 +9,9 @@ use graphile_worker::{
 use tokio_util::sync::CancellationToken;
 use voxanne_calls::HealCalls;
 use voxanne_credentials::oauth::RefreshTokens;
+use voxanne_messaging::send::LookAfterMessages;
 use voxanne_postgres::{queue::Queue, retention::Retention};
+use voxanne_scheduling::remind::SendRemindersJob;
 use voxanne_telephony::hybrid::TelephonyCleanup;
 use voxanne_telephony::numbers::ReconcileNumbers;
 use voxanne_tooling::RetireToolsJob;
@@ -101,6 +103,17 @@ fn schedules(options: WorkerOptions) -> anyhow::Result<WorkerOptions> {
         .job_key("heal-calls")
         .payload(ForPlatform::new(HealCalls::default()))
         .context("a job's payload is JSON")?;
+    let look_after_messages = Cron::every_n_minutes::<ForPlatform<LookAfterMessages>>(1)
+        .context("an hour has minutes")?
+        .id("look-after-messages")
+        .job_key("look-after-messages")
+        .payload(ForPlatform::new(LookAfterMessages::default()))
+        .context("a job's payload is JSON")?;
+    let send_reminders = Cron::every_minute::<ForPlatform<SendRemindersJob>>()
+        .id("send-reminders")
+        .job_key("send-reminders")
+        .payload(ForPlatform::new(SendRemindersJob::default()))
+        .context("a job's payload is JSON")?;
     let refresh_tokens = Cron::every_n_minutes::<ForPlatform<RefreshTokens>>(5)
         .context("an hour has fives of minutes")?
         .id("refresh-tokens")
@@ -130,8 +143,10 @@ fn schedules(options: WorkerOptions) -> anyhow::Result<WorkerOptions> {
     Ok(options
         .with_cron(reconcile_numbers)
         .with_cron(telephony_cleanup)
+        .with_cron(send_reminders)
         .with_cron(retention)
         .with_cron(heal_calls)
+        .with_cron(look_after_messages)
         .with_cron(refresh_tokens)
         .with_cron(retire_tools))
 }

@@ -12,18 +12,22 @@ use voxanne_credentials::{
 use voxanne_kernel::{Clock, SystemClock};
 use voxanne_postgres::PgStore;
 use voxanne_pricing::ValueConversation;
-use voxanne_provisioning::SetUpLine;
+use voxanne_provisioning::{
+    BindLine, LineNumbers,
+    setup::{RunSetup, SetupParts},
+};
+use voxanne_scheduling::remind::SendReminders;
 use voxanne_telephony::{SyncTwilioLine, hybrid::CleanUpTelephony};
 use voxanne_tooling::{LinkTools, RegisterTools, RetireTools, SigningCredential, SyncTools};
 use voxanne_twilio::ManagedNumbers;
 use voxanne_vapi::{
-    Vapi, VapiClient, VapiSettings,
+    Limits, Vapi, VapiClient, VapiSettings,
     line::{ToolingAssistants, upkeep},
 };
 
 use crate::{
-    appraiser::PriceListAppraiser, connections::oauth_providers, mails::Mails,
-    managed_numbers::managed_numbers, own_line::StoredAccounts,
+    appraiser::PriceListAppraiser, call_actions::CallActions, connections::oauth_providers, mails::Mails,
+    managed_numbers::managed_numbers, messages::Messages, own_line::StoredAccounts,
 };
 
 /// The use cases that jobs call.
@@ -34,8 +38,10 @@ pub struct Work {
     pub vault: Vault,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Sets lines up.
-    pub set_up: SetUpLine,
+    /// Sets lines up, and takes them back.
+    pub set_up: RunSetup,
+    /// Lets numbers follow to the assistant that answers.
+    pub bind_line: BindLine,
     /// Looks after the credentials that organizations' messages are signed with.
     pub signing: SigningCredential,
     /// Registers tools and links assistants to them.
@@ -50,6 +56,12 @@ pub struct Work {
     pub clean_up_telephony: CleanUpTelephony,
     /// Keeps the tokens of connected calendars fresh.
     pub connections: RefreshDue,
+    /// Recordings, and calls that are placed.
+    pub call_actions: CallActions,
+    /// Messages to patients and staff.
+    pub messages: Messages,
+    /// Reminds patients of appointments.
+    pub reminders: SendReminders,
     /// Works call events into calls.
     pub apply: ApplyCallEvent,
     /// Fetches lost reports.
@@ -65,17 +77,49 @@ impl std::fmt::Debug for Work {
     }
 }
 
+/// What a program finds around it and a test sets.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How long Vapi and Twilio are waited for, whatever they are asked; `None` leaves that to each client.
+    pub limits: Option<Limits>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), limits: None }
+    }
+}
+
 impl Work {
     /// Assembles the use cases.
     pub fn wire(store: Arc<PgStore>, settings: WorkerSettings) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        Self::wire_in(store, settings, Surroundings::default())
+    }
+
+    /// The same in other surroundings.
+    ///
+    /// # Errors
+    /// When a client cannot be built.
+    pub fn wire_in(
+        store: Arc<PgStore>,
+        settings: WorkerSettings,
+        Surroundings { clock, limits }: Surroundings,
+    ) -> anyhow::Result<Self> {
         let webhook = format!("{}/api/vapi/webhook", settings.backend.url);
         let reach = || VapiSettings::new(settings.vapi.base_url.clone(), settings.vapi.private_key.clone());
-        let vapi = Arc::new(Vapi::new(VapiClient::new(reach())?, webhook.clone(), clock.clone()));
-        let prompt = Arc::new(Vapi::new(VapiClient::new(reach().for_upkeep())?, webhook, clock.clone()));
+        let within = |reach: VapiSettings| match limits {
+            Some(limits) => reach.within(limits),
+            None => reach,
+        };
+        let client = VapiClient::new(within(reach()))?;
+        let vapi = Arc::new(Vapi::new(client.clone(), webhook.clone(), clock.clone()));
+        let prompt = VapiClient::new(within(reach().for_upkeep()))?;
+        let prompt = Arc::new(Vapi::new(prompt, webhook, clock.clone()));
         let register = RegisterTools::new(store.clone(), prompt.clone());
         let vault = Vault::new(store.clone(), settings.encryption.keys.clone());
-        let managed_numbers = managed_numbers(&store, &vapi, &clock, &settings)?;
+        let managed_numbers = managed_numbers(&store, &vapi, (&clock, limits), &settings)?;
         let oauth = oauth_providers(&settings.providers, &clock)?;
         let keys = settings.encryption.keys.clone();
         let access = AccessTokenOf::new(store.clone(), keys, vault.clone(), oauth, clock.clone());
@@ -96,9 +140,21 @@ impl Work {
             LinkTools::new(register.clone(), ensure.clone()).noticing(Arc::new(retire_tools.clone()));
         let assistants = Arc::new(ToolingAssistants::new(register, ensure));
         let appraiser = PriceListAppraiser::new(ValueConversation::new(store.clone()));
-        let apply = ApplyCallEvent::new(store.clone(), Arc::new(appraiser), clock.clone());
+        let call_actions = CallActions::wire(&store, &settings, (&client, &vapi), &clock)?;
+        let messages = Messages::wire(&store, &vault, &settings, &clock)?;
+        let sending = Arc::new(store.with_post_office(Arc::new(messages.queue.clone())));
+        let reminders = SendReminders::new(store.clone(), sending.clone(), clock.clone());
+        let apply = ApplyCallEvent::new(sending, Arc::new(appraiser), clock.clone());
         let heal = HealLostReports::new(store.clone(), vapi.clone(), ReceiveCallEvent::new(store.clone()));
-        let set_up = SetUpLine::new(store.clone(), vapi, assistants);
+        let bind_line = BindLine::new(store.clone(), vapi.clone(), assistants.clone());
+        let set_up = RunSetup::new(SetupParts {
+            store: store.clone(),
+            claims: store.clone(),
+            provider: vapi,
+            assistants,
+            numbers: managed_numbers.clone().map(|managed| -> Arc<dyn LineNumbers> { Arc::new(managed) }),
+            clock: clock.clone(),
+        });
         let mails = Mails::wire(&store, &clock, settings.mail, settings.providers.base_urls.resend)?;
         let clean_up_telephony = CleanUpTelephony::new(store.clone());
         Ok(Self {
@@ -106,6 +162,7 @@ impl Work {
             vault,
             clock,
             set_up,
+            bind_line,
             signing,
             link_tools,
             retire_tools,
@@ -113,6 +170,9 @@ impl Work {
             managed_numbers,
             clean_up_telephony,
             connections,
+            call_actions,
+            messages,
+            reminders,
             apply,
             heal,
             mails,

@@ -7,12 +7,14 @@
 pub mod logging;
 pub mod mail;
 pub mod metrics;
+pub mod platform_messaging;
 mod programs;
 pub mod providers;
 pub mod purchases;
 mod reader;
 pub mod sections;
 pub mod shutdown;
+pub mod storage;
 pub mod variables;
 
 pub use logging::Telemetry;

@@ -45,7 +45,7 @@ fn address(text: &str) -> Result<EmailAddress, String> {
 }
 
 /// `hello@example.com` or `Voxanne <hello@example.com>`. The name is one that needs no quotes in a header.
-fn sender(text: &str) -> Result<Sender, String> {
+pub(crate) fn sender(text: &str) -> Result<Sender, String> {
     let rule = || "must be an e-mail address, alone or as `Name <name@example.com>`".to_owned();
     let (name, bare) = match text.strip_suffix('>') {
         Some(text) => text.split_once('<').ok_or_else(rule)?,

@@ -2,15 +2,18 @@
 //! all there is to put right.
 
 use secrecy::SecretString;
+use voxanne_kernel::Money;
 
 use crate::{
     mail::Mail,
+    platform_messaging::read_signup_credits,
     providers::Providers,
     purchases::Purchases,
     reader::{ConfigurationError, Reader},
     sections::{
         Auth, Backend, Database, Encryption, Http, Logging, Shutdown, Vapi, Work, read_allow_test_clock,
     },
+    storage::Storage,
 };
 
 /// What the API server runs with.
@@ -30,6 +33,8 @@ pub struct ServerSettings {
     pub providers: Providers,
     /// How much may be bought for an organization.
     pub purchases: Purchases,
+    /// Where files are kept; without it no recording can be.
+    pub storage: Option<Storage>,
     /// Our public address.
     pub backend: Backend,
     /// How it ends.
@@ -55,6 +60,8 @@ pub struct WorkerSettings {
     pub purchases: Purchases,
     /// The platform's account for mails; without it none are sent.
     pub mail: Option<Mail>,
+    /// Where files are kept; without it no recording can be.
+    pub storage: Option<Storage>,
     /// Our public address.
     pub backend: Backend,
     /// How it ends.
@@ -86,6 +93,8 @@ pub struct OperatorSettings {
     pub database: Database,
     /// Whether a job may be run as if it were another time.
     pub allow_test_clock: bool,
+    /// What a new organization may spend on messages, in minor units.
+    pub signup_credits: Money,
     /// What it logs.
     pub logging: Logging,
 }
@@ -112,6 +121,8 @@ pub struct NumbersSettings {
     pub providers: Providers,
     /// How much may be bought for an organization.
     pub purchases: Purchases,
+    /// Where files are kept; without it none are.
+    pub storage: Option<Storage>,
 }
 
 /// What the commands of `voxctl` need that touch stored secrets.
@@ -135,6 +146,7 @@ impl ServerSettings {
         let (shutdown, logging) = (Shutdown::read(&mut reader), Logging::read(&mut reader));
         let providers = Providers::read(&mut reader);
         let purchases = Purchases::read(&mut reader);
+        let storage = Storage::read(&mut reader);
         let whole = || {
             Some(Self {
                 database: database?,
@@ -144,6 +156,7 @@ impl ServerSettings {
                 vapi: vapi?,
                 providers: providers?,
                 purchases: purchases?,
+                storage,
                 backend: backend?,
                 shutdown: shutdown?,
                 logging: logging?,
@@ -166,6 +179,7 @@ impl WorkerSettings {
         let (shutdown, logging) = (Shutdown::read(&mut reader), Logging::read(&mut reader));
         let (providers, mail) = (Providers::read(&mut reader), Mail::read(&mut reader));
         let purchases = Purchases::read(&mut reader);
+        let storage = Storage::read(&mut reader);
         let whole = || {
             Some(Self {
                 database: database?,
@@ -175,6 +189,7 @@ impl WorkerSettings {
                 providers: providers?,
                 purchases: purchases?,
                 mail,
+                storage,
                 backend: backend?,
                 shutdown: shutdown?,
                 logging: logging?,
@@ -216,8 +231,15 @@ impl OperatorSettings {
     pub fn read(mut reader: Reader) -> Result<Self, ConfigurationError> {
         let (database, logging) = (Database::read(&mut reader), Logging::read(&mut reader));
         let allow_test_clock = read_allow_test_clock(&mut reader);
-        let whole =
-            || Some(Self { database: database?, allow_test_clock: allow_test_clock?, logging: logging? });
+        let signup_credits = read_signup_credits(&mut reader);
+        let whole = || {
+            Some(Self {
+                database: database?,
+                allow_test_clock: allow_test_clock?,
+                signup_credits: signup_credits?,
+                logging: logging?,
+            })
+        };
         let settings = whole();
         reader.finish(settings)
     }
@@ -259,8 +281,8 @@ impl NumbersSettings {
     /// [`ConfigurationError`] with every problem at once.
     pub fn read(mut reader: Reader) -> Result<Self, ConfigurationError> {
         let (voice, providers) = (VoiceSettings::section(&mut reader), Providers::read(&mut reader));
-        let purchases = Purchases::read(&mut reader);
-        let whole = || Some(Self { voice: voice?, providers: providers?, purchases: purchases? });
+        let (purchases, storage) = (Purchases::read(&mut reader), Storage::read(&mut reader));
+        let whole = || Some(Self { voice: voice?, providers: providers?, purchases: purchases?, storage });
         let settings = whole();
         reader.finish(settings)
     }

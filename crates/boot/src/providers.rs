@@ -6,6 +6,7 @@ use url::Url;
 use voxanne_kernel::E164;
 
 use crate::{
+    platform_messaging::PlatformMessaging,
     reader::Reader,
     sections::{http_url, secret, switch, text},
 };
@@ -68,6 +69,8 @@ pub struct Providers {
     pub base_urls: BaseUrls,
     /// Our account with Twilio; without it only organizations with an account of their own can use it.
     pub twilio: Option<PlatformTwilio>,
+    /// Our accounts with those who carry messages.
+    pub messaging: PlatformMessaging,
     /// Our registration with Google; without it no Google calendar can be connected.
     pub google: Option<OAuthClient>,
     /// Our registration with Microsoft; without it no Outlook calendar can be connected.
@@ -80,10 +83,18 @@ impl Providers {
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
         let base_urls = BaseUrls::read(reader);
         let twilio = PlatformTwilio::read(reader);
+        let messaging = PlatformMessaging::read(reader);
         let google = OAuthClient::read(reader, "GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET");
         let microsoft = OAuthClient::read(reader, "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET");
         let allow_private_hosts = reader.or("ALLOW_PRIVATE_HOSTS", false, switch);
-        Some(Self { base_urls, twilio, google, microsoft, allow_private_hosts: allow_private_hosts? })
+        Some(Self {
+            base_urls,
+            twilio,
+            messaging,
+            google,
+            microsoft,
+            allow_private_hosts: allow_private_hosts?,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU32, str::FromStr, sync::Arc, time::Duration};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use secrecy::SecretString;
 use url::Url;
 use voxanne_credentials::keyring::KeyRing;
@@ -26,6 +27,8 @@ pub struct Http {
     pub dashboard_origins: Vec<String>,
     /// What machine callers must send; without it there are none.
     pub api_key: Option<SecretString>,
+    /// What approvals are signed with that come as messages; without it none are taken.
+    pub approval_secret: Option<SecretString>,
 }
 
 /// Whose access tokens are believed. At least one of the two issuers is there.
@@ -72,6 +75,8 @@ pub struct Vapi {
     pub base_url: Url,
     /// Hosts that recordings may come from besides Vapi's own; the host of a base URL that was set is one of them.
     pub recording_hosts: Vec<String>,
+    /// Calls that the account can have at a time.
+    pub concurrency: u32,
 }
 
 /// Our own public address.
@@ -142,7 +147,8 @@ impl Http {
         let port = reader.or("PORT", 8080, number);
         let dashboard_origins = reader.or("DASHBOARD_ORIGINS", Vec::new(), |text| listed(text, origin));
         let api_key = reader.optional("BACKEND_API_KEY", secret);
-        Some(Self { port: port?, dashboard_origins: dashboard_origins?, api_key })
+        let approval_secret = reader.optional("APPROVAL_WEBHOOK_SECRET", webhook_secret);
+        Some(Self { port: port?, dashboard_origins: dashboard_origins?, api_key, approval_secret })
     }
 }
 
@@ -207,11 +213,21 @@ impl Vapi {
         let stands_in = reader.optional("VAPI_BASE_URL", http_url);
         let mut recording_hosts = reader.or("RECORDING_HOSTS", Vec::new(), |text| listed(text, host))?;
         recording_hosts.extend(stands_in.as_ref().and_then(Url::host_str).map(str::to_owned));
+        let concurrency = reader.or("VAPI_CONCURRENCY", 10, |text| match number(text)? {
+            0 => Err("must be at least 1".to_owned()),
+            some => Ok(some),
+        });
         let base_url = match stands_in {
             Some(url) => Some(url),
             None => Url::parse("https://api.vapi.ai").ok(),
         };
-        Some(Self { private_key: private_key?, public_key, base_url: base_url?, recording_hosts })
+        Some(Self {
+            private_key: private_key?,
+            public_key,
+            base_url: base_url?,
+            recording_hosts,
+            concurrency: concurrency?,
+        })
     }
 }
 
@@ -295,6 +311,18 @@ pub(crate) fn text(text: &str) -> Result<String, String> {
 
 pub(crate) fn secret(value: &str) -> Result<SecretString, String> {
     text(value).map(SecretString::from)
+}
+
+/// A secret as Standard Webhooks writes them, with its prefix; or any text, which is then the key itself.
+fn webhook_secret(value: &str) -> Result<SecretString, String> {
+    if let Some(encoded) = value.strip_prefix("whsec_") {
+        let key = BASE64_STANDARD_NO_PAD.decode(encoded.trim_end_matches('='));
+        if key.is_ok_and(|key| !key.is_empty()) {
+            return secret(value);
+        }
+        return Err("must be base64 after whsec_".to_owned());
+    }
+    secret(value)
 }
 
 fn jwt_secret(text: &str) -> Result<SecretString, String> {

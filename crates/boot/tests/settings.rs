@@ -76,6 +76,8 @@ fn each_malformed_value_is_named_with_its_rule() {
         ("RUST_LOG", "info,,=,", "is not a log filter"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "must be an http or https URL"),
         ("SHUTDOWN_DRAIN_SECONDS", "-1", "is not a whole number in its range"),
+        ("APPROVAL_WEBHOOK_SECRET", "whsec_not base64", "must be base64 after whsec_"),
+        ("APPROVAL_WEBHOOK_SECRET", "whsec_", "must be base64 after whsec_"),
     ] {
         let found = problems(with(&[(name, value)]));
         assert_eq!(found.len(), 1, "{name}={value}: {found:?}");

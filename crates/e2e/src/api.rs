@@ -35,9 +35,15 @@ impl Operation {
         format!("{} {}", self.method, self.path)
     }
 
-    /// Whether it is for operators.
+    /// Whether it is for operators, and machines, only.
     pub fn is_operators(&self) -> bool {
-        self.path.starts_with("/api/admin/") || self.path.starts_with("/admin/")
+        let is_verification = self.path == "/api/organizations/{id}/verify";
+        self.path.starts_with("/api/admin/") || self.path.starts_with("/admin/") || is_verification
+    }
+
+    /// Whether operators may call it besides an organization's own people.
+    pub fn is_shared_with_operators(&self) -> bool {
+        self.path.starts_with("/api/organizations/{id}/") && self.path.contains("ai-")
     }
 
     /// Whether a provider calls it.

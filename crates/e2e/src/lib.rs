@@ -11,4 +11,4 @@ pub mod vapi;
 
 pub use clinic::Clinic;
 pub use program::Program;
-pub use stack::{Server, Stack, eventually};
+pub use stack::{APPROVAL_SECRET, MACHINE_KEY, Server, Stack, eventually};

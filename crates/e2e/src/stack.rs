@@ -30,6 +30,11 @@ const STAND_INS: [(&str, &str); 14] = [
 
 const PASSWORD: &str = "correct horse battery staple";
 
+/// What machines of the platform send as `X-Api-Key`.
+pub const MACHINE_KEY: &str = "a machine's key";
+/// What approvals by message are signed with.
+pub const APPROVAL_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 /// Everything running on one throw-away database.
 pub struct Stack {
     /// The database.
@@ -74,6 +79,15 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, probe: imp
         .unwrap_or_else(|_| panic!("{what} did not happen"))
 }
 
+fn setting<'a>(settings: &[(&str, &'a str)], name: &str) -> Option<&'a str> {
+    settings.iter().find(|(known, value)| *known == name && !value.is_empty()).map(|(_, value)| *value)
+}
+
+/// The platform's account at Twilio, which is there from the start when it is configured.
+fn twilio_account<'a>(settings: &[(&str, &'a str)]) -> Option<(&'a str, &'a str)> {
+    setting(settings, "TWILIO_ACCOUNT_SID").zip(setting(settings, "TWILIO_AUTH_TOKEN"))
+}
+
 fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
@@ -96,7 +110,10 @@ impl Stack {
             .build()?;
         let sandbox_port = free_port()?;
         let sandbox_url = format!("http://127.0.0.1:{sandbox_port}");
-        let arguments = ["--port".to_owned(), sandbox_port.to_string()];
+        let mut arguments = vec!["--port".to_owned(), sandbox_port.to_string()];
+        if let Some((sid, token)) = twilio_account(changed) {
+            arguments.extend(["--twilio-account".to_owned(), format!("{sid}:{token}")]);
+        }
         let sandbox = Program::start("voxanne-sandbox", &arguments, &[], folder.path())?;
         let settings = changed.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let metrics_port = free_port()?;
@@ -113,7 +130,27 @@ impl Stack {
         for index in 0..servers_wanted {
             stack.ready(index).await?;
         }
+        stack.hold_the_platforms_number(changed).await?;
         Ok(stack)
+    }
+
+    /// The platform's account holds the number that it calls from.
+    async fn hold_the_platforms_number(&self, settings: &[(&str, &str)]) -> anyhow::Result<()> {
+        let (Some((sid, _)), Some(number)) =
+            (twilio_account(settings), setting(settings, "TWILIO_FROM_NUMBER"))
+        else {
+            return Ok(());
+        };
+        let url = format!("{}/_sandbox/twilio/accounts/{sid}", self.sandbox_url);
+        let answer = loop {
+            // It may not listen yet.
+            match self.http.patch(&url).json(&json!({ "numbers": [number] })).send().await {
+                Err(error) if error.is_connect() => tokio::time::sleep(Duration::from_millis(25)).await,
+                answer => break answer?,
+            }
+        };
+        anyhow::ensure!(answer.status().is_success(), "{}", answer.text().await?);
+        Ok(())
     }
 
     fn environment(&self) -> Vec<(&'static str, String)> {
@@ -128,6 +165,9 @@ impl Stack {
             ("MICROSOFT_CLIENT_ID", "sandbox-client".to_owned()),
             ("MICROSOFT_CLIENT_SECRET", "sandbox-secret".to_owned()),
             ("RUST_LOG", "info,sqlx=warn".to_owned()),
+            ("BACKEND_API_KEY", MACHINE_KEY.to_owned()),
+            ("APPROVAL_WEBHOOK_SECRET", APPROVAL_SECRET.to_owned()),
+            ("STORAGE_URL", format!("file://{}", self.folder.path().join("files").display())),
             ("RESEND_API_KEY", "re_sandbox".to_owned()),
             ("ADMIN_EMAIL_FROM_USER", "Voxanne <hello@clinic.example>".to_owned()),
         ];
@@ -157,6 +197,13 @@ impl Stack {
         environment.push(("METRICS_PORT", self.metrics_port.to_string()));
         self.worker = Some(Program::start("voxanne-worker", &[], &environment, self.folder.path())?);
         Ok(())
+    }
+
+    /// Starts one more worker beside the others, which whoever asked for it looks after.
+    pub fn start_another_worker(&self) -> anyhow::Result<Program> {
+        let mut environment = self.environment();
+        environment.push(("METRICS_PORT", "0".to_owned()));
+        Program::start("voxanne-worker", &[], &environment, self.folder.path())
     }
 
     /// Changes a setting for the programs that are started from now on.
@@ -263,16 +310,32 @@ impl Stack {
 
     /// A clinic with a working line: signed up, approved, and set up at the provider.
     pub async fn clinic(&self, name: &str) -> anyhow::Result<Clinic> {
-        let mut clinic = self.sign_up(name).await?;
-        let operator = self.operator().await?;
-        let path = format!("/api/admin/organizations/{}/approve", clinic.org_id);
-        let answer = self.http.post(self.url(&path)).bearer_auth(operator).json(&json!({})).send().await?;
+        let clinic = self.sign_up(name).await?;
+        self.let_in(clinic).await
+    }
+
+    /// Approves a clinic, whose line is then set up, and waits for it.
+    pub async fn let_in(&self, mut clinic: Clinic) -> anyhow::Result<Clinic> {
+        let path = format!("/api/organizations/{}/verify", clinic.org_id);
+        let verified = self.machine(reqwest::Method::POST, &path).json(&json!({ "status": "verified" }));
+        let answer = verified.send().await?;
         if !answer.status().is_success() {
             bail!("approving answered {}: {}", answer.status(), answer.text().await?);
         }
-        let state = eventually("the line", || async { self.line(&clinic.org_id).await }).await;
+        eventually("the setup", || async {
+            let status = format!("/api/organizations/{}/ai-status", clinic.org_id);
+            let status = clinic.get(self, &status).await.ok()?;
+            (status["aiSetup"]["status"] == "active").then_some(())
+        })
+        .await;
+        let state = self.line(&clinic.org_id).await.context("a line that is set up")?;
         (clinic.assistant_id, clinic.number_id, clinic.number, clinic.secret) = state;
         Ok(clinic)
+    }
+
+    /// A request of one of the platform's machines to the first server.
+    pub fn machine(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, self.url(path)).header("x-api-key", MACHINE_KEY)
     }
 
     /// The inbound assistant, number and signing secret that the provider's stand-in holds for an organization.

@@ -90,7 +90,7 @@ pub fn report(clinic: &Clinic, call_id: &str) -> Value {
                 {"role": "user", "message": "I want Botox, my social is 219-09-9999", "time": 1_795_000_004_100_u64,
                  "secondsFromStart": 2.4},
             ],
-            "recordingUrl": "https://storage.vapi.ai/planted-recording.wav",
+            "recordingUrl": "https://recordings.example/planted-recording.wav",
         },
         "call": call(clinic, call_id),
     }})

@@ -30,6 +30,12 @@ pub enum ActivityKind {
     ContactCreated,
     /// A connected service does not accept what was granted any more: somebody has to sign in again.
     IntegrationNeedsReconnect,
+    /// Messages go out through other accounts than before.
+    MessagingModelSwitched,
+    /// A share of the month's budget for messages is used.
+    MessagingBudgetUsed,
+    /// An account that sends messages does not take them, and another one does instead.
+    MessagesFailedOver,
 }
 
 impl ActivityKind {
@@ -45,6 +51,9 @@ impl ActivityKind {
             Self::AppointmentApproved => "appointment_approved",
             Self::ContactCreated => "contact_created",
             Self::IntegrationNeedsReconnect => "integration_needs_reconnect",
+            Self::MessagesFailedOver => "messages_failed_over",
+            Self::MessagingModelSwitched => "messaging_model_switched",
+            Self::MessagingBudgetUsed => "messaging_budget_used",
         }
     }
 }

@@ -85,6 +85,24 @@ ids! {
     ForwardingConfigId;
     /// A phone number that the platform bought for an organization.
     ManagedNumberId;
+    /// One attempt at setting an organization's line up; what it makes at providers is labelled with it.
+    SetupId;
+    /// A message to or from somebody: an SMS, an e-mail, a WhatsApp message.
+    MessageId;
+    /// An account that an organization sends messages through.
+    MessagingProviderId;
+    /// A text that messages are made of.
+    TemplateId;
+    /// A recipient to whom an organization does not send.
+    SuppressionId;
+    /// A batch of messages that were sent together.
+    BulkId;
+    /// A movement of an organization's credit.
+    CreditEntryId;
+    /// A recording of a call, as we keep it.
+    RecordingId;
+    /// A link that somebody was given to a recording.
+    RecordingShareId;
 }
 
 #[cfg(test)]

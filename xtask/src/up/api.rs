@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use reqwest::{Method, StatusCode, header};
+use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde_json::Value;
 
 /// A base address, and who we are there.
@@ -45,6 +45,12 @@ impl Api {
         accepted(&Method::POST, path, self.try_post(path, body).await?)
     }
 
+    /// Posts something that must be accepted and is not waited for.
+    pub(crate) async fn post_later(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let later = self.request(Method::POST, path).header("prefer", "respond-async");
+        accepted(&Method::POST, path, answered(&Method::POST, path, later.json(body)).await?)
+    }
+
     /// Posts something that may be refused.
     pub(crate) async fn try_post(&self, path: &str, body: &Value) -> anyhow::Result<(StatusCode, Value)> {
         self.send(Method::POST, path, Some((body.to_string(), "application/json"))).await
@@ -60,28 +66,44 @@ impl Api {
         accepted(&Method::POST, path, self.send(Method::POST, path, Some((text, kind))).await?)
     }
 
+    /// Changes something, which must be accepted.
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let body = Some((body.to_string(), "application/json"));
+        accepted(&Method::PATCH, path, self.send(Method::PATCH, path, body).await?)
+    }
+
     async fn send(
         &self,
         method: Method,
         path: &str,
         body: Option<(String, &str)>,
     ) -> anyhow::Result<(StatusCode, Value)> {
-        let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
+        let mut request = self.request(method.clone(), path);
         if let Some((body, kind)) = body {
             request = request.header(header::CONTENT_TYPE, kind).body(body);
         }
-        let answer = request.send().await.with_context(|| format!("{method} {path}"))?;
-        let (status, text) = (answer.status(), answer.text().await?);
-        let value = if text.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(&text).unwrap_or(Value::String(text))
-        };
-        Ok((status, value))
+        answered(&method, path, request).await
     }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        self.token.iter().fold(request, RequestBuilder::bearer_auth)
+    }
+}
+
+async fn answered(
+    method: &Method,
+    path: &str,
+    request: RequestBuilder,
+) -> anyhow::Result<(StatusCode, Value)> {
+    let answer = request.send().await.with_context(|| format!("{method} {path}"))?;
+    let (status, text) = (answer.status(), answer.text().await?);
+    let value = if text.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_str(&text).unwrap_or(Value::String(text))
+    };
+    Ok((status, value))
 }
 
 fn accepted(method: &Method, path: &str, (status, value): (StatusCode, Value)) -> anyhow::Result<Value> {

@@ -32,9 +32,6 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// How often that is looked at.
 const POLL: Duration = Duration::from_millis(100);
 
-/// What the worker's figures say when a line is set up.
-const LINE_READY: &str = "voxanne_setup_total{outcome=\"active\"}";
-
 /// How far the demo has come.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -99,12 +96,12 @@ async fn play(stack: &mut Stack) -> anyhow::Result<Booking> {
             .get(&format!("/api/calls-dashboard/{}", booking.call_id))
             .await
             .context("the demo's call is gone")?;
-        booking.phone_number = reconnect(stack, &mut progress, &organization, booking.phone_number).await?;
+        reconnect(stack, &owner, &booking.phone_number).await?;
         booking.reused = true;
         return Ok(booking);
     }
-    approve(stack, &mut progress, &organization).await?;
-    let number = line(stack).await?;
+    let operator = approve(stack, &mut progress, &organization).await?;
+    let number = line(stack, &operator, &organization).await?;
     let tool_call_ms = match progress.tool_call_ms {
         Some(took) => took,
         None => call(stack, &number).await?,
@@ -141,17 +138,14 @@ async fn sign_up(stack: &Stack) -> anyhow::Result<(Api, String)> {
     Ok((owner, organization))
 }
 
-/// An operator, made on the command line as operators are, approves the clinic.
-async fn approve(stack: &Stack, progress: &mut Progress, organization: &str) -> anyhow::Result<()> {
+/// An operator, made on the command line as operators are, approves the clinic; its line is set up from here on.
+async fn approve(stack: &Stack, progress: &mut Progress, organization: &str) -> anyhow::Result<Api> {
     let step = Step::begin("an operator approves it");
     let operator = operator(stack, progress)?;
-    operator.post(&decision(organization, "approve"), &json!({})).await?;
+    let verify = format!("/api/organizations/{organization}/verify");
+    operator.post_later(&verify, &json!({ "status": "verified" })).await?;
     step.done("");
-    Ok(())
-}
-
-fn decision(organization: &str, verb: &str) -> String {
-    format!("/api/admin/organizations/{organization}/{verb}")
+    Ok(operator)
 }
 
 /// The API as the operator sees it, who is made when there is none yet.
@@ -185,46 +179,47 @@ fn voxctl(stack: &Stack, arguments: &[&str], input: &str) -> anyhow::Result<Stri
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Waits until the worker has set the line up at the provider, and returns its number.
-async fn line(stack: &mut Stack) -> anyhow::Result<String> {
-    let step = Step::begin("its line is set up at the provider");
-    let (worker, sandbox) = (stack.worker()?, stack.sandbox()?);
+/// Waits until the line is set up at the providers, and returns its number.
+async fn line(stack: &mut Stack, operator: &Api, organization: &str) -> anyhow::Result<String> {
+    let step = Step::begin("its line is set up at the providers");
     let begun = Instant::now();
     loop {
         stack.check()?;
-        // The worker counts a line when everything about it is stored, so calls to it will be recognized.
-        let figures = worker.get("/metrics").await?;
-        if figures.as_str().is_some_and(|figures| figures.contains(LINE_READY)) {
-            let state = sandbox.get("/_sandbox/state").await?;
-            let number =
-                bound_number(&state).context("the line is ready, but no number at the provider is bound")?;
-            step.done(&number);
-            return Ok(number);
+        let status = operator.get(&format!("/api/organizations/{organization}/ai-status")).await?;
+        let setup = &status["aiSetup"];
+        match setup["status"].as_str() {
+            Some("active") => {
+                let number = text(setup, "/phoneNumber")?;
+                step.done(&number);
+                return Ok(number);
+            }
+            Some("failed") => bail!("the setup failed: {}", setup["steps"]),
+            _ if begun.elapsed() > PATIENCE => {
+                let jobs = voxctl(stack, &["jobs", "list"], "").unwrap_or_default();
+                bail!("the line is not set up after {} s: {setup}; what waits:\n{jobs}", PATIENCE.as_secs());
+            }
+            _ => tokio::time::sleep(POLL).await,
         }
-        if begun.elapsed() > PATIENCE {
-            let jobs = voxctl(stack, &["jobs", "list"], "").unwrap_or_default();
-            bail!("the line is not set up after {} s; what waits:\n{jobs}", PATIENCE.as_secs());
-        }
-        tokio::time::sleep(POLL).await;
     }
 }
 
-/// Has the line of an earlier run set up again when the provider would look for us at another port; returns its
-/// number.
-async fn reconnect(
-    stack: &mut Stack,
-    progress: &mut Progress,
-    organization: &str,
-    number: String,
-) -> anyhow::Result<String> {
-    let state = stack.sandbox()?.get("/_sandbox/state").await?;
-    if answers_at(&state, &number, &stack.backend_url()) {
-        return Ok(number);
+/// Has the assistants of an earlier run point at us again when the provider would look for us at another port.
+async fn reconnect(stack: &mut Stack, owner: &Api, number: &str) -> anyhow::Result<()> {
+    let sandbox = stack.sandbox()?;
+    let backend = stack.backend_url();
+    if answers_at(&sandbox.get("/_sandbox/state").await?, number, &backend) {
+        return Ok(());
     }
-    // A line is set up whenever an organization is let in, and goes on with what it has at the provider.
-    operator(stack, progress)?.post(&decision(organization, "suspend"), &json!({})).await?;
-    approve(stack, progress, organization).await?;
-    line(stack).await
+    let step = Step::begin("its line follows to this port");
+    owner.post("/api/assistants/inbound/sync", &json!({})).await?;
+    let begun = Instant::now();
+    while !answers_at(&sandbox.get("/_sandbox/state").await?, number, &backend) {
+        stack.check()?;
+        ensure!(begun.elapsed() < PATIENCE, "the line does not answer here after {} s", PATIENCE.as_secs());
+        tokio::time::sleep(POLL).await;
+    }
+    step.done("");
+    Ok(())
 }
 
 /// Whether this number is answered by an assistant that sends its messages to `backend`.
@@ -238,13 +233,6 @@ fn answers_at(state: &Value, number: &str, backend: &str) -> bool {
         .and_then(|id| find("assistants", "id", id));
     let server = assistant.and_then(|assistant| assistant.pointer("/server/url")?.as_str());
     server.and_then(|url| url.strip_prefix(backend)).is_some_and(|path| path.starts_with('/'))
-}
-
-/// The number at the provider that an assistant answers.
-fn bound_number(state: &Value) -> Option<String> {
-    let numbers = state.pointer("/providers/vapi/phoneNumbers")?.as_array()?;
-    let bound = numbers.iter().find(|number| number["assistantId"].is_string())?;
-    bound["number"].as_str().map(str::to_owned)
 }
 
 /// A patient calls; returns what the booking tool call took, in milliseconds.

@@ -14,6 +14,9 @@ pub(crate) struct Secrets {
     pub(crate) encryption_key: String,
     pub(crate) backend_api_key: String,
     pub(crate) vapi_private_key: String,
+    /// Older data directories have none yet.
+    #[serde(default = "webhook_secret")]
+    pub(crate) approval_webhook_secret: String,
     /// The demo clinic's owner and the operator who approves it.
     pub(crate) owner_password: String,
     pub(crate) operator_password: String,
@@ -30,12 +33,18 @@ impl Secrets {
             encryption_key: BASE64_STANDARD.encode(rand::random::<[u8; 32]>()),
             backend_api_key: random(),
             vapi_private_key: random(),
+            approval_webhook_secret: webhook_secret(),
             owner_password: random(),
             operator_password: random(),
         };
         home.write(FILE, &secrets)?;
         Ok(secrets)
     }
+}
+
+/// As Standard Webhooks writes them.
+fn webhook_secret() -> String {
+    format!("whsec_{}", BASE64_STANDARD.encode(rand::random::<[u8; 24]>()))
 }
 
 fn random() -> String {

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::{api::Api, database::Database, keep::Home, program::Program, secrets::Secrets};
 use crate::{ports, say::Step};
 
@@ -47,13 +49,15 @@ impl Stack {
         let addresses = Addresses::choose(port)?;
         let secrets = Secrets::of(&home)?;
         let database = Database::start(&home, programs).await?;
-        let environment = environment(&addresses, &secrets, &database);
+        let mut environment = environment(&addresses, &secrets, &database);
+        environment.push(("STORAGE_URL", files(&home)?));
         let start =
             |name, arguments: &[String]| Program::start(&home, programs, name, arguments, &environment);
         let http = Api::client()?;
 
         let mut sandbox = start("voxanne-sandbox", &sandbox_arguments(&addresses, &home))?;
         sandbox.ready(&http, &format!("{}/_sandbox/state", local(addresses.sandbox_port))).await?;
+        hold_our_number(&addresses).await?;
         let mut server = start("voxanne-server", &[])?;
         let mut worker = start("voxanne-worker", &[])?;
         server.ready(&http, &format!("{}/ready", local(addresses.port))).await?;
@@ -78,11 +82,6 @@ impl Stack {
     /// The API, as somebody without a token sees it.
     pub(crate) fn api(&self) -> anyhow::Result<Api> {
         Api::new(local(self.addresses.port))
-    }
-
-    /// The worker's own page.
-    pub(crate) fn worker(&self) -> anyhow::Result<Api> {
-        Api::new(local(self.addresses.worker_port))
     }
 
     /// The sandbox.
@@ -146,9 +145,18 @@ fn sandbox_arguments(addresses: &Addresses, home: &Home) -> [String; 6] {
     ["--port".to_owned(), port, "--state".to_owned(), state, "--twilio-account".to_owned(), account]
 }
 
+/// Our account at the sandbox's Twilio holds the number that test calls come from.
+async fn hold_our_number(addresses: &Addresses) -> anyhow::Result<()> {
+    let sandbox = Api::new(local(addresses.sandbox_port))?;
+    let path = format!("/_sandbox/twilio/accounts/{}", TWILIO_ACCOUNT.0);
+    sandbox.patch(&path, &json!({ "numbers": [TWILIO_FROM_NUMBER] })).await.map(drop)
+}
+
 /// The platform's account at the sandbox's Twilio: no secret, since it opens nothing but the sandbox.
 const TWILIO_ACCOUNT: (&str, &str) =
     ("AC0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef");
+/// A number of that account.
+const TWILIO_FROM_NUMBER: &str = "+15005550001";
 
 /// The settings that point a program at the sandbox, and the prefix that stands for each provider there.
 const STAND_INS: [(&str, &str); 14] = [
@@ -168,6 +176,13 @@ const STAND_INS: [(&str, &str); 14] = [
     ("WHATSAPP_BASE_URL", "whatsapp"),
 ];
 
+/// Recordings lie beside the database.
+fn files(home: &Home) -> anyhow::Result<String> {
+    let path = std::path::absolute(home.path())?.join("files");
+    let escaped = path.to_string_lossy().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+    Ok(format!("file://{escaped}"))
+}
+
 /// What the programs are configured with: the only difference to production is where the provider is.
 fn environment(addresses: &Addresses, secrets: &Secrets, database: &Database) -> Vec<(&'static str, String)> {
     let sandbox = local(addresses.sandbox_port);
@@ -179,9 +194,11 @@ fn environment(addresses: &Addresses, secrets: &Secrets, database: &Database) ->
         ("JWT_SECRET", secrets.jwt_secret.clone()),
         ("ENCRYPTION_KEY", secrets.encryption_key.clone()),
         ("BACKEND_API_KEY", secrets.backend_api_key.clone()),
+        ("APPROVAL_WEBHOOK_SECRET", secrets.approval_webhook_secret.clone()),
         ("VAPI_PRIVATE_KEY", secrets.vapi_private_key.clone()),
         ("TWILIO_ACCOUNT_SID", TWILIO_ACCOUNT.0.to_owned()),
         ("TWILIO_AUTH_TOKEN", TWILIO_ACCOUNT.1.to_owned()),
+        ("TWILIO_FROM_NUMBER", TWILIO_FROM_NUMBER.to_owned()),
         // The sandbox's own registration with its Google and Microsoft.
         ("GOOGLE_CLIENT_ID", "sandbox-client".to_owned()),
         ("GOOGLE_CLIENT_SECRET", "sandbox-secret".to_owned()),

@@ -49,8 +49,13 @@ impl<A: Account> Accounts<A> {
         self.0.lock().iter().find(|account| fits(account)).cloned()
     }
 
+    /// Changes the account with this key.
+    pub(super) fn change<T>(&self, key: &str, change: impl FnOnce(&mut A) -> T) -> Option<T> {
+        self.0.lock().iter_mut().find(|account| account.key() == key).map(change)
+    }
+
     /// Adds an account, in the place of one with the same key.
-    fn put(&self, account: A) {
+    pub(super) fn put(&self, account: A) {
         let mut accounts = self.0.lock();
         accounts.retain(|known| known.key() != account.key());
         accounts.push(account);
@@ -75,7 +80,7 @@ pub(crate) const fn provider<A: Account>(
     }
 }
 
-fn control<A: Account>() -> Router<Shared> {
+pub(super) fn control<A: Account>() -> Router<Shared> {
     Router::new().route("/accounts", get(list::<A>).post(make::<A>))
 }
 
@@ -97,20 +102,20 @@ async fn make<A: Account>(
     Ok((StatusCode::CREATED, Json(shown)))
 }
 
-fn state<A: Account>(world: &World) -> Value {
+pub(super) fn state<A: Account>(world: &World) -> Value {
     let accounts = A::of(world).0.lock();
     json!({ "accounts": accounts.iter().map(Account::shown).collect::<Vec<_>>() })
 }
 
-fn keep<A: Account>(world: &World) -> Value {
+pub(super) fn keep<A: Account>(world: &World) -> Value {
     json!(*A::of(world).0.lock())
 }
 
-fn restore<A: Account>(world: &World, kept: Value) -> serde_json::Result<()> {
+pub(super) fn restore<A: Account>(world: &World, kept: Value) -> serde_json::Result<()> {
     *A::of(world).0.lock() = serde_json::from_value(kept)?;
     Ok(())
 }
 
-fn reset<A: Account>(world: &World) {
+pub(super) fn reset<A: Account>(world: &World) {
     *A::of(world).0.lock() = vec![A::well_known()];
 }

@@ -1,10 +1,9 @@
 //! Mailgun.
 
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::accounts::{self, Account as _, Accounts};
-use super::{DOMAIN, MASK, Parameters};
-use crate::provider::Provider;
+use super::mail::{self, Webhook};
+use super::{DOMAIN, MASK};
 use crate::world::{Shared, World};
 
-pub(crate) const PROVIDER: Provider = accounts::provider::<Account>("mailgun", routes, |status, message| {
-    // A bad key is the only error that is a text.
+/// The body of an error of this status. A bad key is the only one that is a text.
+pub(super) fn error_body(status: StatusCode, message: &str) -> Value {
     if status == StatusCode::UNAUTHORIZED { json!("Forbidden") } else { json!({ "message": message }) }
-});
+}
 
 /// A key and the domains it opens.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,12 +30,14 @@ pub(crate) struct Account {
     restricted: bool,
     #[serde(default)]
     domains: Vec<Domain>,
+    #[serde(default)]
+    pub(super) webhook: Option<Webhook>,
 }
 
 /// A sending domain. Its name alone is an active one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "NewDomain")]
-struct Domain {
+pub(super) struct Domain {
     name: String,
     state: DomainState,
 }
@@ -70,23 +71,42 @@ impl From<NewDomain> for Domain {
     }
 }
 
+impl Domain {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Why mails are not sent from it, if they are not.
+    pub(super) fn is_not_allowed(&self) -> Option<&'static str> {
+        match self.state {
+            DomainState::Active => None,
+            DomainState::Unverified => Some("The domain is unverified and requires DNS configuration."),
+            DomainState::Disabled => Some("Please contact support."),
+        }
+    }
+}
+
 impl accounts::Account for Account {
     fn well_known() -> Self {
         let domain = Domain { name: DOMAIN.to_owned(), state: DomainState::Active };
-        Self { api_key: "key-sandbox".to_owned(), restricted: false, domains: vec![domain] }
+        Self { api_key: "key-sandbox".to_owned(), restricted: false, domains: vec![domain], webhook: None }
     }
 
     fn key(&self) -> &str {
         &self.api_key
     }
 
-    fn admit(&mut self, _: &World) -> Result<(), &'static str> {
+    fn admit(&mut self, world: &World) -> Result<(), &'static str> {
+        if let Some(webhook) = &mut self.webhook {
+            webhook.invent(|| format!("key-{}", world.ids.hex(32)));
+        }
         Ok(())
     }
 
     fn shown(&self) -> Value {
         let mut shown = json!(self);
         shown["apiKey"] = json!(MASK);
+        shown["webhook"] = Webhook::shown(self.webhook.as_ref());
         shown
     }
 
@@ -96,17 +116,22 @@ impl accounts::Account for Account {
 }
 
 impl Account {
-    fn domain(&self, name: &str) -> Result<&Domain, Refusal> {
+    /// Whether the key may do more than send.
+    pub(super) fn may_look(&self) -> bool {
+        !self.restricted
+    }
+
+    pub(super) fn domain(&self, name: &str) -> Result<&Domain, Refusal> {
         let found = self.domains.iter().find(|domain| domain.name.eq_ignore_ascii_case(name));
         found.ok_or_else(|| Refusal::Said(StatusCode::NOT_FOUND, format!("Domain not found: {name}")))
     }
 }
 
-fn routes(_: &Shared) -> Router<Shared> {
+pub(super) fn routes(_: &Shared) -> Router<Shared> {
     Router::new()
         .route("/v4/domains/{name}", get(domain))
         .route("/v3/domains/{name}", get(domain))
-        .route("/v3/{domain}/messages", post(message))
+        .merge(mail::mailgun::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(nowhere)
 }
@@ -121,7 +146,7 @@ async fn domain(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refusal> {
-    let account = caller(&world, &headers).filter(|account| !account.restricted).ok_or(Refusal::Key)?;
+    let account = caller(&world, &headers).filter(Account::may_look).ok_or(Refusal::Key)?;
     let domain = account.domain(&name)?;
     Ok(Json(json!({
         "domain": {
@@ -139,35 +164,8 @@ async fn domain(
     })))
 }
 
-/// Refuses what is incomplete. Messages are not carried yet, which is said as a temporary refusal.
-async fn message(
-    State(world): State<Shared>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<Value>, Refusal> {
-    let account = caller(&world, &headers).ok_or(Refusal::Key)?;
-    let domain = account.domain(&name)?;
-    let form: Parameters = url::form_urlencoded::parse(&body).into_owned().collect();
-    let has = |field: &str| form.get(field).is_some_and(|value| !value.is_empty());
-    let bad = |problem: String| Err(Refusal::Said(StatusCode::BAD_REQUEST, problem));
-    for field in ["from", "to"] {
-        if !has(field) {
-            return bad(format!("{field} parameter is missing"));
-        }
-    }
-    if !has("text") && !has("html") {
-        return bad("Need at least one of 'text' or 'html' parameters specified".to_owned());
-    }
-    if domain.state != DomainState::Active {
-        return bad(format!("Domain {} is not allowed to send: {:?}", domain.name, domain.state));
-    }
-    let problem = "the sandbox checks keys and carries no messages".to_owned();
-    Err(Refusal::Said(StatusCode::SERVICE_UNAVAILABLE, problem))
-}
-
 /// The account of a request, by the name `api` and its key.
-fn caller(world: &World, headers: &HeaderMap) -> Option<Account> {
+pub(super) fn caller(world: &World, headers: &HeaderMap) -> Option<Account> {
     let value = super::header(headers, header::AUTHORIZATION)?;
     let encoded =
         value.get(..6).filter(|scheme| scheme.eq_ignore_ascii_case("basic ")).map(|_| &value[6..])?;
@@ -177,7 +175,7 @@ fn caller(world: &World, headers: &HeaderMap) -> Option<Account> {
 }
 
 /// A request that Mailgun would not do.
-enum Refusal {
+pub(super) enum Refusal {
     /// The key does not open this.
     Key,
     Said(StatusCode, String),

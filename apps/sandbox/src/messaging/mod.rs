@@ -1,19 +1,20 @@
-//! The providers that carry e-mail, SMS and WhatsApp messages: so far their accounts, and the look-ups by which a
-//! client finds out whether a key is good. Resend also takes mails.
+//! The providers that carry e-mail, SMS and WhatsApp messages: their accounts, the look-ups by which a client finds out
+//! whether a key is good, the messages they take, and what they tell of them.
 //!
 //! Each knows the accounts that were made for it through `/_sandbox/{provider}/accounts`, and one that is there from
 //! the beginning; a key of none of them is refused as the provider refuses it.
 
 mod accounts;
 mod africastalking;
+mod mail;
 mod mailgun;
 mod postmark;
 mod resend;
-mod resend_mail;
 mod sendgrid;
 mod ses;
 mod sigv4;
 mod termii;
+mod texts;
 mod whatsapp;
 
 use std::collections::HashMap;
@@ -33,11 +34,7 @@ const DOMAIN: &str = "clinic.example";
 const MASK: &str = "[hidden]";
 
 pub(crate) use africastalking::PROVIDER as AFRICASTALKING;
-pub(crate) use mailgun::PROVIDER as MAILGUN;
-pub(crate) use postmark::PROVIDER as POSTMARK;
-pub(crate) use resend::PROVIDER as RESEND;
-pub(crate) use sendgrid::PROVIDER as SENDGRID;
-pub(crate) use ses::PROVIDER as SES;
+pub(crate) use mail::{Doors, MAILGUN, POSTMARK, RESEND, SENDGRID, SES, SMTP, Server};
 pub(crate) use termii::PROVIDER as TERMII;
 pub(crate) use whatsapp::PROVIDER as WHATSAPP;
 
@@ -52,7 +49,11 @@ pub(crate) struct Messaging {
     africastalking: Accounts<africastalking::Account>,
     termii: Accounts<termii::Account>,
     whatsapp: Accounts<whatsapp::Account>,
-    resend_mails: Held<resend_mail::Mails>,
+    smtp: Accounts<mail::User>,
+    mail: mail::Rooms,
+    africastalking_texts: Held<texts::Texts>,
+    termii_texts: Held<texts::Texts>,
+    whatsapp_texts: Held<texts::Texts>,
 }
 
 impl Messaging {
@@ -67,7 +68,11 @@ impl Messaging {
             africastalking: Accounts::new(changes.clone()),
             termii: Accounts::new(changes.clone()),
             whatsapp: Accounts::new(changes.clone()),
-            resend_mails: Held::new(resend_mail::Mails::default(), changes.clone()),
+            smtp: Accounts::new(changes.clone()),
+            mail: mail::Rooms::new(changes),
+            africastalking_texts: Held::new(texts::Texts::default(), changes.clone()),
+            termii_texts: Held::new(texts::Texts::default(), changes.clone()),
+            whatsapp_texts: Held::new(texts::Texts::default(), changes.clone()),
         }
     }
 }

@@ -8,19 +8,20 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::accounts::{self, Account as _, Accounts};
+use super::mail::{self, Webhook};
 use super::{DOMAIN, MASK, Parameters, bearer};
-use crate::provider::Provider;
 use crate::world::{Shared, World};
 
-/// The accounts alone.
-pub(super) const ACCOUNTS: Provider = accounts::provider::<Account>("resend", routes, |status, message| {
+/// The body of an error of this status.
+pub(super) fn error_body(status: StatusCode, message: &str) -> Value {
     envelope(status, name_of(status), message)
-});
-pub(crate) const PROVIDER: Provider = super::resend_mail::beside(&ACCOUNTS);
+}
 
 /// A team's key and what the team has.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,6 +35,8 @@ pub(crate) struct Account {
     suspended: bool,
     #[serde(default)]
     domains: Vec<Domain>,
+    #[serde(default)]
+    pub(super) webhook: Option<Webhook>,
 }
 
 /// A sending domain. Its name alone is a verified one.
@@ -97,6 +100,7 @@ impl accounts::Account for Account {
                 status: Status::Verified,
                 created_at: "2026-01-01 00:00:00.000000+00".to_owned(),
             }],
+            webhook: None,
         }
     }
 
@@ -113,12 +117,16 @@ impl accounts::Account for Account {
                 domain.created_at = world.clock.stamp().strftime("%Y-%m-%d %H:%M:%S.%6f+00").to_string();
             }
         }
+        if let Some(webhook) = &mut self.webhook {
+            webhook.invent(|| format!("whsec_{}", STANDARD.encode(world.ids.word(24))));
+        }
         Ok(())
     }
 
     fn shown(&self) -> Value {
         let mut shown = json!(self);
         shown["apiKey"] = json!(MASK);
+        shown["webhook"] = Webhook::shown(self.webhook.as_ref());
         shown
     }
 
@@ -127,10 +135,10 @@ impl accounts::Account for Account {
     }
 }
 
-fn routes(_: &Shared) -> Router<Shared> {
+pub(super) fn routes(_: &Shared) -> Router<Shared> {
     Router::new()
         .route("/domains", get(domains))
-        .merge(super::resend_mail::routes())
+        .merge(mail::resend::routes())
         .fallback(|| async { Refusal::of(StatusCode::NOT_FOUND, "The requested endpoint does not exist.") })
         .method_not_allowed_fallback(|| async {
             Refusal::of(StatusCode::METHOD_NOT_ALLOWED, "Method is not allowed for the requested path.")
@@ -248,7 +256,7 @@ impl Account {
 pub(super) struct Refusal {
     status: StatusCode,
     name: &'static str,
-    message: Cow<'static, str>,
+    pub(super) message: Cow<'static, str>,
 }
 
 impl Refusal {

@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::accounts::{self, Account as _, Accounts};
+use super::mail::{self, Webhook};
 use super::sigv4::{Request, Signed};
-use super::{MASK, header};
-use crate::provider::Provider;
+use super::{DOMAIN, MASK, header};
 use crate::world::{Shared, World};
 
-pub(crate) const PROVIDER: Provider =
-    accounts::provider::<Account>("ses", routes, |_, message| json!({ "message": message }));
+/// The body of an error of this status.
+pub(super) fn error_body(_: StatusCode, message: &str) -> Value {
+    json!({ "message": message })
+}
 
 /// How far a request's time may be from ours, in seconds.
 const SKEW: i64 = 5 * 60;
@@ -29,15 +31,31 @@ pub(crate) struct Account {
     secret_access_key: String,
     /// Where the account is; every region without it.
     #[serde(default)]
-    region: Option<String>,
+    pub(super) region: Option<String>,
     /// Whether the key may only send.
     #[serde(default)]
     restricted: bool,
     #[serde(default = "yes")]
-    sending_enabled: bool,
+    pub(super) sending_enabled: bool,
     /// Whether it is out of Amazon's own sandbox.
     #[serde(default = "yes")]
-    production_access: bool,
+    pub(super) production_access: bool,
+    /// The domains that mails may come from.
+    #[serde(default = "usual_domains")]
+    domains: Vec<String>,
+    #[serde(default = "usual_sets")]
+    pub(super) configuration_sets: Vec<String>,
+    /// It has a topic, and no secret.
+    #[serde(default)]
+    pub(super) webhook: Option<Webhook>,
+}
+
+fn usual_domains() -> Vec<String> {
+    vec![DOMAIN.to_owned()]
+}
+
+fn usual_sets() -> Vec<String> {
+    vec!["voxanne".to_owned()]
 }
 
 const fn yes() -> bool {
@@ -53,6 +71,9 @@ impl accounts::Account for Account {
             restricted: false,
             sending_enabled: true,
             production_access: true,
+            domains: usual_domains(),
+            configuration_sets: usual_sets(),
+            webhook: None,
         }
     }
 
@@ -61,12 +82,19 @@ impl accounts::Account for Account {
     }
 
     fn admit(&mut self, _: &World) -> Result<(), &'static str> {
-        if self.secret_access_key.is_empty() { Err("secretAccessKey: must not be empty") } else { Ok(()) }
+        if self.secret_access_key.is_empty() {
+            return Err("secretAccessKey: must not be empty");
+        }
+        match &self.webhook {
+            Some(webhook) if webhook.topic_arn.is_none() => Err("webhook.topicArn: is missing"),
+            _ => Ok(()),
+        }
     }
 
     fn shown(&self) -> Value {
         let mut shown = json!(self);
         shown["secretAccessKey"] = json!(MASK);
+        shown["webhook"] = Webhook::shown(self.webhook.as_ref());
         shown
     }
 
@@ -75,10 +103,18 @@ impl accounts::Account for Account {
     }
 }
 
-fn routes(_: &Shared) -> Router<Shared> {
-    let unknown = || async { Refusal(StatusCode::NOT_FOUND, "UnknownOperationException", "") };
+impl Account {
+    /// Whether mails may come from this domain.
+    pub(super) fn may_send_from(&self, domain: &str) -> bool {
+        self.domains.iter().any(|known| known.eq_ignore_ascii_case(domain))
+    }
+}
+
+pub(super) fn routes(_: &Shared) -> Router<Shared> {
+    let unknown = || async { Refusal::new(StatusCode::NOT_FOUND, "UnknownOperationException", "") };
     Router::new()
         .route("/v2/email/account", get(account))
+        .merge(mail::ses::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
 }
@@ -99,7 +135,7 @@ async fn account(
     };
     let account = caller(&world, &request)?;
     if account.restricted {
-        return Err(Refusal(
+        return Err(Refusal::new(
             StatusCode::FORBIDDEN,
             "AccessDeniedException",
             "User is not authorized to perform: ses:GetAccount",
@@ -116,16 +152,18 @@ async fn account(
 }
 
 /// The account whose key signed the request.
-fn caller(world: &World, request: &Request<'_>) -> Result<Account, Refusal> {
-    let forbidden = |kind, message| Refusal(StatusCode::FORBIDDEN, kind, message);
+pub(super) fn caller(world: &World, request: &Request<'_>) -> Result<Account, Refusal> {
+    let forbidden = |kind, message| Refusal::new(StatusCode::FORBIDDEN, kind, message);
     let Some(authorization) = header(request.headers, "authorization") else {
         return Err(forbidden("MissingAuthenticationTokenException", "Missing Authentication Token"));
     };
-    let signed = Signed::read(authorization, request.headers).ok_or(Refusal(
-        StatusCode::BAD_REQUEST,
-        "IncompleteSignatureException",
-        "Authorization header is not a complete signature.",
-    ))?;
+    let signed = Signed::read(authorization, request.headers).ok_or_else(|| {
+        Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "IncompleteSignatureException",
+            "Authorization header is not a complete signature.",
+        )
+    })?;
     let account = Account::of(world).find(|account| account.access_key_id == signed.access_key_id);
     let account = account.ok_or_else(|| {
         forbidden("UnrecognizedClientException", "The security token included in the request is invalid.")
@@ -153,7 +191,13 @@ fn caller(world: &World, request: &Request<'_>) -> Result<Account, Refusal> {
 }
 
 /// A request that SES would not do: its name and what it says.
-struct Refusal(StatusCode, &'static str, &'static str);
+pub(super) struct Refusal(StatusCode, &'static str, String);
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, kind: &'static str, message: &str) -> Self {
+        Self(status, kind, message.to_owned())
+    }
+}
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {

@@ -1,9 +1,12 @@
 //! WhatsApp's cloud API: the part of Meta's Graph that knows numbers and the business accounts they belong to.
 
+mod send;
+mod tell;
+
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,11 +14,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::accounts::{self, Account as _, Accounts};
+use super::texts;
 use super::{MASK, Parameters, bearer};
 use crate::provider::Provider;
 use crate::world::{Shared, World};
 
-pub(crate) const PROVIDER: Provider = accounts::provider::<Account>("whatsapp", routes, |status, message| {
+pub(crate) const PROVIDER: Provider = texts::beside::<Account>(&ACCOUNTS, tell::control);
+const ACCOUNTS: Provider = accounts::provider::<Account>("whatsapp", routes, |status, message| {
     let code = match status.as_u16() {
         401 => 190,
         403 => 200,
@@ -40,6 +45,11 @@ pub(crate) struct Account {
     expired: bool,
     #[serde(default)]
     phone_numbers: Vec<Number>,
+    #[serde(default = "send::usual_templates")]
+    templates: Vec<send::Template>,
+    /// The only recipients that a test number may write to; anybody without them.
+    #[serde(default)]
+    allowed_recipients: Option<Vec<String>>,
 }
 
 /// A number of the business.
@@ -83,6 +93,8 @@ impl accounts::Account for Account {
                 quality_rating: usual_rating(),
                 code_verification_status: usual_verification(),
             }],
+            templates: send::usual_templates(),
+            allowed_recipients: None,
         }
     }
 
@@ -155,6 +167,8 @@ fn routes(_: &Shared) -> Router<Shared> {
         || async { Refusal::new(StatusCode::BAD_REQUEST, 2500, "Unknown path components").into_response() };
     Router::new()
         .route("/{version}/{id}", get(number))
+        .route("/{version}/{id}/messages", post(send::send))
+        .route("/{version}/{id}/message_templates", get(send::templates))
         .route("/{version}/{id}/phone_numbers", get(numbers))
         .fallback(nowhere)
         .method_not_allowed_fallback(nowhere)
@@ -292,17 +306,24 @@ struct Refusal {
     code: u32,
     subcode: Option<u32>,
     message: String,
+    details: Option<String>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, code: u32, message: &str) -> Self {
         let is_method = status.is_server_error() || status == StatusCode::NOT_FOUND;
         let kind = if is_method { "GraphMethodException" } else { "OAuthException" };
-        Self { status, kind, code, subcode: None, message: message.to_owned() }
+        Self { status, kind, code, subcode: None, message: message.to_owned(), details: None }
     }
 
     fn missing(message: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, 803, message)
+    }
+
+    /// With more about what is wrong, as errors of messages have it.
+    fn detailed(status: StatusCode, code: u32, message: &str, details: &str) -> Self {
+        let message = format!("(#{code}) {message}");
+        Self { details: Some(details.to_owned()), ..Self::new(status, code, &message) }
     }
 
     fn envelope(&self) -> Value {
@@ -314,6 +335,9 @@ impl Refusal {
         });
         if let Some(subcode) = self.subcode {
             error["error_subcode"] = json!(subcode);
+        }
+        if let Some(details) = &self.details {
+            error["error_data"] = json!({ "messaging_product": "whatsapp", "details": details });
         }
         if self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error() {
             error["is_transient"] = json!(true);

@@ -131,7 +131,11 @@ pub(crate) async fn update(
         account.friendly_name = name;
     }
     account.updated = at;
-    Ok(Json(shown(account, false)))
+    let (answer, is_closed) = (shown(account, false), account.status == Status::Closed);
+    if is_closed {
+        store.caller_ids.retain(|caller_id| caller_id.account != scope.sid);
+    }
+    Ok(Json(answer))
 }
 
 fn asked(given: &Parameters) -> Result<(Option<String>, Option<Status>), Refusal> {

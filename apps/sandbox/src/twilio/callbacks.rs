@@ -11,6 +11,7 @@ use sha1::Sha1;
 use url::{Url, form_urlencoded};
 
 use crate::clock::iso;
+use crate::delivery::Signature;
 use crate::journal::{self, Sent};
 use crate::observe::milliseconds;
 use crate::world::World;
@@ -29,35 +30,41 @@ pub(crate) struct Message {
     /// What it is about.
     pub(crate) subject: String,
     pub(crate) kind: &'static str,
+    /// Without one: signed with the token.
+    pub(crate) signature: Signature,
 }
 
-/// Sends it, `copies` times.
-pub(crate) async fn send(world: &World, message: &Message, copies: u32) {
+/// Sends it, `copies` times; what came of each.
+pub(crate) async fn send(world: &World, message: &Message, copies: u32) -> Vec<Value> {
+    let mut outcomes = Vec::new();
     for copy in 0..copies {
         for attempt in 1..=2 {
-            if post(world, message, attempt, copy > 0).await {
+            let (reached, sent) = post(world, message, attempt, copy > 0).await;
+            if reached || attempt == 2 {
+                outcomes.push(json!({ "status": sent.status, "answer": sent.answer, "error": sent.error }));
                 break;
             }
         }
     }
+    outcomes
 }
 
-/// Tells whether anybody was there to take it.
-async fn post(world: &World, message: &Message, attempt: u32, duplicate: bool) -> bool {
+/// Tells whether anybody was there to take it, and what they said.
+async fn post(world: &World, message: &Message, attempt: u32, duplicate: bool) -> (bool, Sent) {
     let (request, shown) = match prepare(world, message) {
         Ok(prepared) => prepared,
         Err(problem) => {
             let mut entry = blank(world, message, attempt, duplicate, Map::new());
             entry.error = Some(problem);
             world.journal.send(&mut entry);
-            return true;
+            return (true, entry);
         }
     };
     let mut entry = blank(world, message, attempt, duplicate, shown);
     let started = Instant::now();
     let outcome = tokio::select! {
         outcome = world.http.execute(request) => outcome,
-        () = world.stop.cancelled() => return true,
+        () = world.stop.cancelled() => return (true, entry),
     };
     let reached = match outcome {
         Ok(response) => {
@@ -72,7 +79,7 @@ async fn post(world: &World, message: &Message, attempt: u32, duplicate: bool) -
     };
     entry.latency_ms = milliseconds(started.elapsed());
     world.journal.send(&mut entry);
-    reached
+    (reached, entry)
 }
 
 fn prepare(world: &World, message: &Message) -> Result<(reqwest::Request, Map<String, Value>), String> {
@@ -83,9 +90,12 @@ fn prepare(world: &World, message: &Message) -> Result<(reqwest::Request, Map<St
     let parameters = if message.get { &[][..] } else { &message.parameters };
     // The address as it was given: the parser may spell it differently.
     let signed = if message.get { url.as_str() } else { &message.url };
-    let signature = sign(&message.token, signed, parameters);
+    let signature = message.signature.secret(&message.token).map(|token| sign(&token, signed, parameters));
     let request = if message.get { world.http.get(url) } else { world.http.post(url) };
-    let request = request.timeout(TIMEOUT).header("x-twilio-signature", signature);
+    let mut request = request.timeout(TIMEOUT);
+    if let Some(signature) = signature {
+        request = request.header("x-twilio-signature", signature);
+    }
     let request = if message.get {
         request
     } else {

@@ -19,6 +19,7 @@ use super::paging::{self, Row};
 use super::parameters::{Form, Parameters, Query};
 use super::refusal::Refusal;
 use super::rfc2822;
+use crate::delivery::Signature;
 use crate::vapi::is_e164;
 use crate::world::{Shared, World};
 
@@ -169,7 +170,7 @@ pub(crate) async fn validate(
     Ok(Json(answer))
 }
 
-fn callback(given: &Parameters) -> Result<Option<(String, bool)>, Refusal> {
+pub(super) fn callback(given: &Parameters) -> Result<Option<(String, bool)>, Refusal> {
     let get = match given.filled("StatusCallbackMethod") {
         None | Some("POST") => false,
         Some("GET") => true,
@@ -256,7 +257,7 @@ fn message(
         ("VerificationStatus", word.to_owned()),
     ];
     parameters.extend(sid.map(|sid| ("OutgoingCallerIdSid", sid)));
-    let token = if forged { "not-the-token".to_owned() } else { token };
     let subject = verification.call.clone();
-    Some(Message { url, get, token, parameters, subject, kind: "caller-id-verification" })
+    let signature = if forged { Signature::Forged } else { Signature::Valid };
+    Some(Message { url, get, token, parameters, subject, kind: "caller-id-verification", signature })
 }

@@ -12,6 +12,7 @@ use super::carriers::{Callback, Carrier, Phone, Types};
 use super::inventory::foreign;
 use super::number::{Number, is_sid};
 use super::store::{Account, Plan, Status, Store};
+use super::texting;
 use crate::control::{Body, Unwilling, bad};
 use crate::vapi::is_e164;
 use crate::world::{Shared, World};
@@ -26,6 +27,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/stock", put(set_stock))
         .route("/phones", post(set_phone))
         .route("/phones/{number}/dial", post(dial))
+        .merge(texting::routes())
 }
 
 /// An account to make, or what to change about one.

@@ -11,11 +11,14 @@ mod carriers;
 mod control;
 mod incoming;
 mod inventory;
+mod messages;
 mod number;
 mod paging;
 mod parameters;
 mod refusal;
+mod segments;
 mod store;
+mod texting;
 mod webhooks;
 
 use std::sync::Arc;
@@ -119,6 +122,11 @@ fn routes(world: &Shared) -> Router<Shared> {
             &below("/OutgoingCallerIds/{name}"),
             get(caller_ids::read).post(caller_ids::update).delete(caller_ids::remove),
         )
+        .route(&below("/Messages.json"), get(messages::list).post(messages::create))
+        .route(
+            &below("/Messages/{name}"),
+            get(messages::read).post(messages::update).delete(messages::remove),
+        )
         .route(&below("/Calls.json"), get(calls::list).post(calls::create))
         .route(&below("/Calls/{name}"), get(calls::read))
         .fallback(no_route)
@@ -190,6 +198,8 @@ fn state(world: &World) -> Value {
         "stock": store.stock,
         "outgoingCallerIds": caller_ids,
         "calls": store.calls,
+        "messages": store.messages,
+        "texting": store.texting,
         "phones": store.phones,
     })
 }

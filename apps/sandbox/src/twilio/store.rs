@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::caller_ids::CallerId;
 use super::calls::Call;
 use super::carriers::Phone;
+use super::messages::Message;
 use super::number::Number;
+use super::texting::Texting;
 
 /// Whether an account may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +89,12 @@ pub(crate) struct Store {
     /// Calls that the API placed, oldest first.
     #[serde(default)]
     pub(crate) calls: Vec<Call>,
+    /// Messages in both directions, oldest first.
+    #[serde(default)]
+    pub(crate) messages: Vec<Message>,
+    /// What becomes of messages, and what everybody who writes has said about them.
+    #[serde(default)]
+    pub(crate) texting: Texting,
     /// Phones elsewhere, by their numbers; everybody else's does what phones usually do.
     #[serde(default)]
     pub(crate) phones: BTreeMap<String, Phone>,

@@ -1,6 +1,6 @@
 //! The operators' desk. A token of an operator reaches these routes and no organization's.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::HeaderMap, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
@@ -10,10 +10,14 @@ use voxanne_tenancy::{Decision, Organization, OrganizationStatus, ReviewError, r
 use crate::{
     app::App,
     http::{
+        ai_setup::PreferHeader,
+        ai_setup_bodies::{SetupWishBody, VerifiedBody},
+        approval::{self, Manner},
         extract::{Id, Operator},
-        json::Query,
+        json::{MaybeBody, Query},
         organizations::OrganizationBody,
         page::{PageBody, page_request},
+        principal::Platform,
         problem::{Problem, ProblemBody},
     },
 };
@@ -82,26 +86,37 @@ async fn list(
     Ok(Json(PageBody::of(organizations, OrganizationBody::from)))
 }
 
-/// Lets an organization in and has its line set up.
-#[utoipa::path(post, path = "/api/admin/organizations/{id}/approve", tag = "operators", params(("id" = Uuid, Path)),
-    responses((status = 200, body = DecisionBody)))]
+/// Lets an organization in, has its line set up and waits for it, like `POST /api/organizations/{id}/verify`.
+#[utoipa::path(post, path = "/api/admin/organizations/{id}/approve", tag = "operators",
+    security(("access_token" = []), ("api_key" = [])),
+    params(("id" = Uuid, Path), PreferHeader), request_body = Option<SetupWishBody>,
+    responses((status = 200, body = VerifiedBody), (status = 202, body = VerifiedBody),
+        (status = 422, body = ProblemBody), (status = 502, body = ProblemBody)))]
 async fn approve(
     State(app): State<App>,
-    operator: Operator,
-    id: Id<OrgId>,
-) -> Result<Json<DecisionBody>, Problem> {
-    decide(&app, operator, id, Decision::Approve).await
+    Platform(reviewer): Platform,
+    Id(org): Id<OrgId>,
+    headers: HeaderMap,
+    MaybeBody(body): MaybeBody<SetupWishBody>,
+) -> Result<Response, Problem> {
+    let wish = body.unwrap_or_default().read()?;
+    approval::approve(&app, reviewer, org, wish, Manner::preferred(&headers)).await
 }
 
 /// The same at its older address.
-#[utoipa::path(post, path = "/admin/organizations/{id}/approve", tag = "operators", params(("id" = Uuid, Path)),
-    responses((status = 200, body = DecisionBody)))]
+#[utoipa::path(post, path = "/admin/organizations/{id}/approve", tag = "operators",
+    security(("access_token" = []), ("api_key" = [])),
+    params(("id" = Uuid, Path), PreferHeader), request_body = Option<SetupWishBody>,
+    responses((status = 200, body = VerifiedBody), (status = 202, body = VerifiedBody),
+        (status = 422, body = ProblemBody), (status = 502, body = ProblemBody)))]
 async fn approve_alias(
-    State(app): State<App>,
-    operator: Operator,
+    app: State<App>,
+    platform: Platform,
     id: Id<OrgId>,
-) -> Result<Json<DecisionBody>, Problem> {
-    decide(&app, operator, id, Decision::Approve).await
+    headers: HeaderMap,
+    body: MaybeBody<SetupWishBody>,
+) -> Result<Response, Problem> {
+    approve(app, platform, id, headers, body).await
 }
 
 /// Turns a new organization down.
@@ -154,7 +169,7 @@ impl DecisionBody {
     }
 }
 
-fn review_problem(error: ReviewError) -> Problem {
+pub(crate) fn review_problem(error: ReviewError) -> Problem {
     match error {
         ReviewError::NotAllowed => {
             Problem::forbidden("operator_required", "This is for the platform's operators.")

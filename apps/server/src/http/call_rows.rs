@@ -11,8 +11,8 @@ use voxanne_kernel::{Money, Timestamp};
 #[cfg_attr(test, derive(serde::Deserialize), serde(deny_unknown_fields))]
 pub(super) struct CallBody {
     id: Uuid,
-    /// The provider's id.
-    vapi_call_id: String,
+    /// The provider's id; null of a call that it does not have yet.
+    vapi_call_id: Option<String>,
     /// `inbound`, `outbound` or `web`.
     call_type: String,
     /// `pending`, `ringing`, `in_progress`, `completed`, `failed`, `no_answer` or `busy`.
@@ -109,7 +109,7 @@ fn object(out: &mut Vec<u8>, row: &CallRow<'_>) {
     key(out, "{\"id\":");
     id(out, row.id);
     key(out, ",\"vapi_call_id\":");
-    json(out, row.provider_id);
+    json(out, &row.provider_id);
     key(out, ",\"call_type\":");
     json(out, row.direction);
     key(out, ",\"status\":");
@@ -223,7 +223,7 @@ mod tests {
     fn full() -> CallRow<'static> {
         CallRow {
             id: Uuid::from_u128(7),
-            provider_id: "019c\"\n\u{1f}é",
+            provider_id: Some("019c\"\n\u{1f}é"),
             direction: "inbound",
             status: "completed",
             phone: Some("+15005550009"),
@@ -285,7 +285,7 @@ mod tests {
         let page: PageOfCalls = serde_json::from_slice(&writer.into_page(Some("c"))).unwrap();
         assert_eq!(page.next_cursor.as_deref(), Some("c"));
         let [full, empty] = &page.data[..] else { panic!("two rows") };
-        assert_eq!(full.vapi_call_id, "019c\"\n\u{1f}é");
+        assert_eq!(full.vapi_call_id.as_deref(), Some("019c\"\n\u{1f}é"));
         assert_eq!(
             (full.financial_value, full.cost, full.sentiment_score),
             (Some(400.5), Some(0.142), Some(0.35))

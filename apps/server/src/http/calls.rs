@@ -13,10 +13,12 @@ use voxanne_calls::{
     ActivityEntry, AppointmentBrief, CallExtras, CallFilter, CallStats, Direction, Period, Status, Turn,
     UnknownWord,
 };
-use voxanne_kernel::{OrgScope, Timestamp, ids::CallId};
+use voxanne_kernel::{OrgScope, PageRequest, Timestamp, ids::CallId};
+use voxanne_messaging::stats::{MessageFilter, MessageView};
 
 use super::{
     call_rows::{CallBody, RowWriter, major},
+    messages::MessageRowBody,
     moments::{Edge, moment, zone},
 };
 use crate::{
@@ -109,7 +111,7 @@ pub(super) fn search(field: &'static str, text: &str) -> Result<Option<String>, 
     Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
 }
 
-async fn period(
+pub(super) async fn period(
     app: &App,
     scope: &OrgScope,
     from: Option<&str>,
@@ -270,10 +272,6 @@ impl From<AppointmentBrief> for AppointmentBriefBody {
     }
 }
 
-/// What was sent in connection with a call.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct MessageBody {}
-
 /// What one call shows besides its row.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct ExtrasBody {
@@ -281,18 +279,18 @@ struct ExtrasBody {
     transcript: Option<Vec<TurnBody>>,
     /// What happened, oldest first.
     events: Vec<ActivityBody>,
-    /// What was sent. Always empty until this build sends messages.
-    messages: Vec<MessageBody>,
+    /// What was sent in connection with it, the newest hundred first.
+    messages: Vec<MessageRowBody>,
     /// The appointment that was made in it.
     appointment: Option<AppointmentBriefBody>,
 }
 
-impl From<CallExtras> for ExtrasBody {
-    fn from(extras: CallExtras) -> Self {
+impl ExtrasBody {
+    fn of(extras: CallExtras, messages: Vec<MessageView>) -> Self {
         Self {
             transcript: extras.transcript.map(|turns| turns.into_iter().map(Into::into).collect()),
             events: extras.events.into_iter().map(Into::into).collect(),
-            messages: Vec::new(),
+            messages: messages.into_iter().map(Into::into).collect(),
             appointment: extras.appointment.map(Into::into),
         }
     }
@@ -313,7 +311,10 @@ struct CallDetailBody {
 async fn one(State(app): State<App>, caller: Caller, Id(id): Id<CallId>) -> Result<Response, Problem> {
     let mut row = RowWriter::for_one();
     let extras = app.calls.log.detail(&caller.scope, id, &mut row).await?.ok_or_else(Problem::not_found)?;
-    Ok(json_bytes(row.into_object(&ExtrasBody::from(extras))))
+    let filter = MessageFilter { call: Some(id), ..MessageFilter::default() };
+    let newest = PageRequest::new(PageRequest::MAX, None).ok_or_else(Problem::not_found)?;
+    let messages = app.calls.messages.list(&caller.scope, &filter, &newest).await?;
+    Ok(json_bytes(row.into_object(&ExtrasBody::of(extras, messages.rows))))
 }
 
 #[cfg(test)]

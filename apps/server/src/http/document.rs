@@ -9,7 +9,7 @@ use utoipa::{
         header::HeaderBuilder,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn},
         schema::{ObjectBuilder, SchemaType, Type},
-        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
@@ -39,10 +39,13 @@ impl Modify for AccessToken {
             .bearer_format("JWT")
             .description(Some("An access token from sign-up, sign-in or the external issuer."))
             .build();
+        let description = "The backend's key, for machines of the platform.";
+        let key = ApiKey::Header(ApiKeyValue::with_description("X-Api-Key", description));
         let components = document.components.take().unwrap_or_default();
         document.components = Some(
             ComponentsBuilder::from(components)
                 .security_scheme("access_token", SecurityScheme::Http(bearer))
+                .security_scheme("api_key", SecurityScheme::ApiKey(key))
                 .build(),
         );
     }

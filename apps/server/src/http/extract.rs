@@ -141,11 +141,11 @@ impl<T: From<Uuid>, U: From<Uuid>> FromRequestParts<App> for Ids<T, U> {
 }
 
 /// The hyphenated form only: one thing has one address.
-fn parse_uuid(text: &str) -> Option<Uuid> {
+pub(super) fn parse_uuid(text: &str) -> Option<Uuid> {
     (text.len() == 36).then(|| Uuid::parse_str(text).ok()).flatten()
 }
 
-async fn verify(parts: &mut Parts, app: &App) -> Result<Claims, Problem> {
+pub(super) async fn verify(parts: &mut Parts, app: &App) -> Result<Claims, Problem> {
     let bearer = parts
         .headers
         .get(header::AUTHORIZATION)

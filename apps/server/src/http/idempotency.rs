@@ -2,7 +2,7 @@
 //!
 //! Kept are 2xx and those 4xx that a repetition cannot change; 401, 403, 409, 429 and everything 5xx give the key back.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -54,9 +54,37 @@ async fn guarded(app: &App, request: Request, next: Next) -> Result<Response, Pr
         return Ok(next.run(Request::from_parts(parts, body)).await);
     };
     let body = read_whole(body).await?;
-    let fingerprint = fingerprint(&parts.method, parts.uri.path(), &body);
-    let scope = caller.scope;
+    let this = Once {
+        scope: caller.scope,
+        key,
+        fingerprint: fingerprint(parts.method.as_str(), parts.uri.path(), &body),
+        request: parts.extensions.get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default(),
+        is_final: |response| is_final(response.status()),
+    };
+    once(app, this, async move { next.run(Request::from_parts(parts, Body::from(body))).await }).await
+}
 
+/// A request that is to have an effect once, however often it comes.
+pub struct Once {
+    /// In whose name.
+    pub scope: OrgScope,
+    /// What its repetitions have in common with it.
+    pub key: String,
+    /// What tells it from another request under the same key.
+    pub fingerprint: [u8; 32],
+    /// Its id.
+    pub request: Arc<str>,
+    /// Whether an answer is given again; otherwise the key is given back.
+    pub is_final: fn(&Response) -> bool,
+}
+
+/// Does `work`, unless `this` was done before: then its first answer is given again.
+pub async fn once(
+    app: &App,
+    this: Once,
+    work: impl Future<Output = Response> + Send + 'static,
+) -> Result<Response, Problem> {
+    let Once { scope, key, fingerprint, request, is_final } = this;
     match app.base.store.claim_key(&scope, &key, &fingerprint, HOLD).await? {
         Claim::Fresh => {}
         Claim::Answered(answer) => return Ok(again(answer)),
@@ -71,12 +99,8 @@ async fn guarded(app: &App, request: Request, next: Next) -> Result<Response, Pr
     }
     // The work and the keeping of its answer go on even if this client hangs up: it will ask again with the key.
     let app = app.clone();
-    let request_id = parts.extensions.get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default();
-    let work = async move {
-        let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-        keep(&app, &scope, &key, response).await
-    };
-    let finished = tokio::spawn(within_request(request_id, work).in_current_span());
+    let work = async move { keep(&app, &scope, &key, work.await, is_final).await };
+    let finished = tokio::spawn(within_request(request, work).in_current_span());
     finished.await.map_err(Problem::internal)?
 }
 
@@ -90,9 +114,10 @@ fn key_of(request: &Request) -> Result<String, Problem> {
         .ok_or_else(|| Problem::invalid("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
 }
 
-fn fingerprint(method: &Method, path: &str, body: &[u8]) -> [u8; 32] {
+/// What tells one request from another.
+pub fn fingerprint(method: &str, path: &str, body: &[u8]) -> [u8; 32] {
     let mut digest = Sha256::new();
-    for part in [method.as_str().as_bytes(), path.as_bytes(), body] {
+    for part in [method.as_bytes(), path.as_bytes(), body] {
         digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         digest.update(part);
     }
@@ -111,8 +136,14 @@ fn is_final(status: StatusCode) -> bool {
     status.is_success() || (status.is_client_error() && !changeable.contains(&status))
 }
 
-async fn keep(app: &App, scope: &OrgScope, key: &str, response: Response) -> Result<Response, Problem> {
-    if !is_final(response.status()) {
+async fn keep(
+    app: &App,
+    scope: &OrgScope,
+    key: &str,
+    response: Response,
+    is_final: fn(&Response) -> bool,
+) -> Result<Response, Problem> {
+    if !is_final(&response) {
         app.base.store.release_key(scope, key).await?;
         return Ok(response);
     }

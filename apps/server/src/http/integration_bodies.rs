@@ -3,7 +3,7 @@
 use axum::extract::{FromRequest, Request};
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use voxanne_credentials::{
     AfricasTalking, Brought, CredentialProvider, Mailgun, MailgunRegion, Postmark, Resend, Sender, Sendgrid,
     Ses, Smtp, SmtpTls, Termii, TermiiChannel, Twilio, Whatsapp, integrations::Rule,
@@ -13,7 +13,10 @@ use voxanne_kernel::{E164, EmailAddress};
 use super::auth::Checks;
 use crate::{
     app::App,
-    http::{json::Body, problem::Problem},
+    http::{
+        json::{Body, from_value},
+        problem::Problem,
+    },
 };
 
 /// A secret text. What is given instead of a text is not repeated in the answer.
@@ -44,6 +47,24 @@ pub(super) enum ConnectBody {
     AfricasTalking(AfricasTalkingAccountBody),
     Termii(TermiiAccountBody),
     Whatsapp(WhatsappAccountBody),
+}
+
+/// How a body names its fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// As an integration.
+    Integration,
+    /// As a provider of texts: a Twilio account's number is `fromNumber`.
+    Sms,
+}
+
+const FROM_NUMBER: &str = "fromNumber";
+const PHONE_NUMBER: &str = "phoneNumber";
+
+impl Shape {
+    fn named(self, problem: Problem) -> Problem {
+        if self == Self::Sms { problem.renamed(PHONE_NUMBER, FROM_NUMBER) } else { problem }
+    }
 }
 
 impl ConnectBody {
@@ -77,6 +98,45 @@ impl ConnectBody {
             }
             CredentialProvider::VapiWebhook => Err(Problem::not_found()),
         }
+    }
+
+    /// Reads what another body holds of `provider`'s fields.
+    pub(super) fn of(
+        provider: CredentialProvider,
+        mut fields: Map<String, Value>,
+        shape: Shape,
+    ) -> Result<Self, Problem> {
+        if shape == Shape::Sms
+            && let Some(number) = fields.remove(FROM_NUMBER)
+        {
+            fields.insert(PHONE_NUMBER.to_owned(), number);
+        }
+        macro_rules! read {
+            ($variant:ident) => {
+                from_value(&Value::Object(fields)).map(Self::$variant)
+            };
+        }
+        let read = match provider {
+            CredentialProvider::Twilio => read!(Twilio),
+            CredentialProvider::Resend => read!(Resend),
+            CredentialProvider::Sendgrid => read!(Sendgrid),
+            CredentialProvider::Mailgun => read!(Mailgun),
+            CredentialProvider::Postmark => read!(Postmark),
+            CredentialProvider::Ses => read!(Ses),
+            CredentialProvider::Smtp => read!(Smtp),
+            CredentialProvider::AfricasTalking => read!(AfricasTalking),
+            CredentialProvider::Termii => read!(Termii),
+            CredentialProvider::Whatsapp => read!(Whatsapp),
+            CredentialProvider::GoogleCalendar
+            | CredentialProvider::OutlookCalendar
+            | CredentialProvider::VapiWebhook => Err(Problem::not_found()),
+        };
+        read.map_err(|problem| shape.named(problem))
+    }
+
+    /// The account as [`Self::into_brought`] reads it, with problems named as they were given.
+    pub(super) fn into_brought_as(self, shape: Shape) -> Result<Brought, Problem> {
+        self.into_brought().map_err(|problem| shape.named(problem))
     }
 
     /// The account, if every field keeps its rule; otherwise each field that does not is named.

@@ -282,7 +282,7 @@ fn unavailable(provider: CredentialProvider, error: ProviderError) -> Problem {
 }
 
 /// What a stable code means for a person, and what they can do.
-fn sentence(provider: CredentialProvider, code: &str) -> String {
+pub(super) fn sentence(provider: CredentialProvider, code: &str) -> String {
     let title = provider.title();
     match code {
         "credentials_rejected" => format!("{title} does not accept these credentials. Enter valid ones."),

@@ -160,6 +160,14 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
+/// Reads what was taken out of a body into `T`, with the same problems.
+///
+/// # Errors
+/// As [`parse`].
+pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
+    parse(value.to_string().as_bytes())
+}
+
 /// Checks, in one pass over the bytes and before anything is built from them, that the body is not too deep and that
 /// no text in it contains NUL.
 pub fn check_shape(bytes: &[u8]) -> Result<(), Problem> {

@@ -258,11 +258,11 @@ impl ProvisionBody {
     }
 }
 
-fn country(text: &str) -> Result<Country, Problem> {
+pub(super) fn country(text: &str) -> Result<Country, Problem> {
     text.parse().map_err(|rule| Problem::invalid("countryCode", format!("{rule}")))
 }
 
-fn area_code(country: &Country, text: Option<&str>) -> Result<Option<AreaCode>, Problem> {
+pub(super) fn area_code(country: &Country, text: Option<&str>) -> Result<Option<AreaCode>, Problem> {
     let Some(text) = text else { return Ok(None) };
     if !country.has_area_codes() {
         return Err(Problem::invalid("areaCode", "can be given for US and CA only"));

@@ -201,7 +201,7 @@ async fn change(
     Ok(Json(changed.map_err(settings_problem)?.into()))
 }
 
-fn settings_problem(error: SettingsError) -> Problem {
+pub(super) fn settings_problem(error: SettingsError) -> Problem {
     match error {
         SettingsError::NotFound => Problem::not_found(),
         SettingsError::NotAllowed => {

@@ -9,6 +9,7 @@ use axum::{
 use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use voxanne_boot::metrics::record_vault;
+use voxanne_calls::call_back::LineRule;
 
 use crate::{
     app::App,
@@ -55,6 +56,29 @@ async fn ready(State(app): State<App>) -> Result<Json<StateBody>, Problem> {
     responses((status = 200, body = String, content_type = "text/plain")))]
 async fn figures(State(app): State<App>) -> Response {
     record_vault(&app.base.vault);
+    record_lines(&app).await;
     let text = app.base.metrics.render();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+/// How many of the voice provider's lines are used for what, over all organizations.
+async fn record_lines(app: &App) {
+    let (actions, rule) = (&app.call_actions, app.call_actions.lines);
+    match actions.line_book.figures().await {
+        Ok(figures) => {
+            let uses = [
+                ("inbound", figures.inbound),
+                ("outbound", figures.outbound),
+                ("waiting", figures.waiting),
+                ("reserved", LineRule::RESERVE),
+                ("limit", rule.concurrency),
+            ];
+            for (name, lines) in uses {
+                metrics::gauge!("voxanne_vapi_lines", "use" => name).set(f64::from(lines));
+            }
+        }
+        Err(error) => {
+            tracing::debug!(error = &error as &dyn std::error::Error, "the lines could not be counted");
+        }
+    }
 }

@@ -20,6 +20,7 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     message: Cow<'static, str>,
+    failed_step: Option<&'static str>,
     details: Map<String, Value>,
     retry_after_seconds: Option<u64>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
@@ -37,6 +38,9 @@ pub struct ProblemBody {
     pub code: String,
     /// Quote it when asking for help.
     pub request_id: String,
+    /// Which step of an AI setup failed; only there where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_step: Option<&'static str>,
     /// By field: what is wrong with it, or what would do instead.
     #[serde(skip_serializing_if = "Map::is_empty")]
     #[schema(value_type = Option<Object>, example = json!({"timezone": "must be an IANA time zone such as America/New_York"}))]
@@ -46,8 +50,8 @@ pub struct ProblemBody {
 impl Problem {
     /// A problem of any status.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        let (details, retry_after_seconds, cause) = (Map::new(), None, None);
-        Self { status, code, message: message.into(), details, retry_after_seconds, cause }
+        let (failed_step, details, retry_after_seconds, cause) = (None, Map::new(), None, None);
+        Self { status, code, message: message.into(), failed_step, details, retry_after_seconds, cause }
     }
 
     /// 400: the request cannot be what the client meant.
@@ -117,6 +121,22 @@ impl Problem {
         self
     }
 
+    /// Calls the field `from` by the name it was given under.
+    #[must_use]
+    pub fn renamed(mut self, from: &str, to: &str) -> Self {
+        if let Some(what) = self.details.remove(from) {
+            self.details.insert(to.to_owned(), what);
+        }
+        self
+    }
+
+    /// Names the step of an AI setup that failed, beside the code and among the details.
+    #[must_use]
+    pub fn failed_step(mut self, step: &'static str) -> Self {
+        self.failed_step = Some(step);
+        self.detail("failedStep", step)
+    }
+
     /// Tells the client when to try again.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
@@ -158,6 +178,7 @@ impl Problem {
             error: self.message.clone().into_owned(),
             code: self.code.to_owned(),
             request_id: request_id.to_owned(),
+            failed_step: self.failed_step,
             details: self.details.clone(),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use voxanne_calls::{CallLog, ContactBook};
+use voxanne_messaging::stats::ShowMessages;
 
 use super::Base;
 use crate::live::Live;
@@ -13,6 +14,8 @@ pub struct Calls {
     pub log: Arc<dyn CallLog>,
     /// Keeps contacts.
     pub contacts: ContactBook,
+    /// Shows what was sent.
+    pub messages: ShowMessages,
     /// Tells open dashboards what happens.
     pub live: Live,
 }
@@ -24,6 +27,7 @@ impl Calls {
         Self {
             log: store.clone(),
             contacts: ContactBook::new(store.clone(), clock.clone()),
+            messages: ShowMessages::new(store.clone(), clock.clone()),
             live: Live::new(store.clone(), clock.clone(), base.stopping.clone()),
         }
     }

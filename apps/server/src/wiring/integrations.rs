@@ -25,11 +25,11 @@ pub struct Integrations {
     /// Lists them.
     pub list: ListIntegrations,
     /// Connects an account.
-    pub connect: ConnectIntegration,
+    pub connect: Arc<ConnectIntegration>,
     /// Has a stored account checked.
     pub verify: VerifyIntegration,
     /// Removes an account.
-    pub remove: RemoveIntegration,
+    pub remove: Arc<RemoveIntegration>,
 }
 
 impl Integrations {
@@ -42,14 +42,14 @@ impl Integrations {
         let (follow_up, vault) = (Arc::new(SyncLater), Arc::new(base.vault.clone()));
         Ok(Self {
             list: ListIntegrations::new(store.clone()),
-            connect: ConnectIntegration::new(
+            connect: Arc::new(ConnectIntegration::new(
                 store.clone(),
                 keys.clone(),
                 verifiers.clone(),
                 follow_up.clone(),
                 vault.clone(),
                 clock.clone(),
-            ),
+            )),
             verify: VerifyIntegration::new(
                 store.clone(),
                 keys,
@@ -58,7 +58,7 @@ impl Integrations {
                 follow_up.clone(),
                 clock,
             ),
-            remove: RemoveIntegration::new(store, grants, follow_up, vault),
+            remove: Arc::new(RemoveIntegration::new(store, grants, follow_up, vault)),
         })
     }
 }

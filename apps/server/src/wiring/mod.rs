@@ -4,14 +4,20 @@
 //! one needs another, the adapter between the two stands here as well.
 
 pub mod assistants;
+pub mod call_actions;
 pub mod calls;
 pub mod connections;
 pub mod desk;
 pub mod hybrid;
 pub mod integrations;
+pub mod messaging;
+pub mod messaging_policy;
 pub mod numbers;
 pub mod pricing;
+pub mod reminders;
 pub mod scheduling;
+pub mod sender_accounts;
+pub mod setup;
 pub mod tenancy;
 pub mod vault;
 pub mod voice;
@@ -54,6 +60,14 @@ pub struct Services {
     pub assistants: assistants::Assistants,
     /// Calls, contacts, dashboard.
     pub calls: calls::Calls,
+    /// Messages and who carries them.
+    pub messaging: messaging::Messaging,
+    /// What may be sent, to whom and when.
+    pub policy: messaging_policy::MessagingPolicy,
+    /// What is done with calls.
+    pub call_actions: call_actions::CallActions,
+    /// Reminders of appointments.
+    pub reminders: reminders::Reminders,
     /// Services and their prices.
     pub pricing: pricing::Pricing,
     /// Accounts with providers.
@@ -64,6 +78,8 @@ pub struct Services {
     pub connections: connections::Connections,
     /// Numbers that we buy for organizations.
     pub numbers: numbers::Numbers,
+    /// Organizations' lines as a whole.
+    pub setup: setup::Setup,
     /// Provider messages: whose they are, whether they are genuine, and what to answer.
     pub voice: voice::Voice,
 }
@@ -73,16 +89,28 @@ impl Services {
     pub fn wire(base: Base) -> anyhow::Result<Self> {
         let scheduling = scheduling::Scheduling::wire(&base);
         let oauth = connections::oauth_providers(&base)?;
+        let numbers = numbers::Numbers::wire(&base)?;
+        let integrations = integrations::Integrations::wire(&base, oauth.clone())?;
+        let sender_accounts = sender_accounts::AsIntegrations {
+            connect: integrations.connect.clone(),
+            remove: integrations.remove.clone(),
+        };
+        let messaging = messaging::Messaging::wire(&base, Arc::new(sender_accounts))?;
         Ok(Self {
             tenancy: tenancy::Tenancy::wire(&base)?,
             assistants: assistants::Assistants::wire(&base)?,
             calls: calls::Calls::wire(&base),
+            call_actions: call_actions::CallActions::wire(&base, Arc::new(messaging.queue.clone()))?,
+            reminders: reminders::Reminders::wire(&base, Arc::new(messaging.queue.clone())),
             pricing: pricing::Pricing::wire(&base),
-            integrations: integrations::Integrations::wire(&base, oauth.clone())?,
+            integrations,
             connections: connections::Connections::wire(&base, oauth),
             hybrid: hybrid::Hybrid::wire(&base)?,
-            numbers: numbers::Numbers::wire(&base)?,
+            setup: setup::Setup::wire(&base, &numbers)?,
+            numbers,
             voice: voice::Voice::wire(&base, &scheduling)?,
+            policy: messaging_policy::MessagingPolicy::wire(&base, messaging.accounts.clone()),
+            messaging,
             scheduling,
             base,
         })

@@ -190,7 +190,10 @@ impl Examination {
 }
 
 /// Those that we are registered with, at their own places or where something stands in for them.
-fn oauth_providers(settings: &Providers, clock: &Arc<dyn Clock>) -> anyhow::Result<OAuthProviders> {
+pub(super) fn oauth_providers(
+    settings: &Providers,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<OAuthProviders> {
     let urls = &settings.base_urls;
     let mut providers = OAuthProviders::default();
     if let Some(client) = settings.google.clone() {

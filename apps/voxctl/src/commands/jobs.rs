@@ -12,6 +12,7 @@ use voxanne_postgres::{
     queue::{JobRow, Queue, TaskFigures},
     retention::Retention,
 };
+use voxanne_scheduling::remind::SendRemindersJob;
 use voxanne_telephony::hybrid::TelephonyCleanup;
 use voxanne_telephony::numbers::ReconcileNumbers;
 use voxanne_tooling::RetireToolsJob;
@@ -56,6 +57,7 @@ async fn start(queue: &Queue, name: JobName, now: Option<Timestamp>) -> anyhow::
         JobName::HealCalls => queue.start(&HealCalls { now }).await?,
         JobName::RefreshTokens => queue.start(&RefreshTokens { now }).await?,
         JobName::RetireTools => queue.start(&RetireToolsJob::default()).await?,
+        JobName::SendReminders => queue.start(&SendRemindersJob { now }).await?,
         JobName::Retention => queue.start(&Retention { now }).await?,
         JobName::TelephonyCleanup => queue.start(&TelephonyCleanup { now }).await?,
     };

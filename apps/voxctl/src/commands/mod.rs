@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod credits;
 mod db;
 mod doctor;
 mod email;
@@ -9,6 +10,9 @@ mod jobs;
 mod keys;
 mod numbers;
 mod org;
+mod org_delete;
+mod setup;
+mod telephony;
 mod token;
 mod tools;
 mod vapi;
@@ -40,6 +44,8 @@ pub(crate) async fn run(command: Command, output: &Output) -> anyhow::Result<()>
         Command::Vapi(command) => vapi::run(command, output).await,
         Command::Numbers(command) => numbers::run(command, output).await,
         Command::Access(command) => access::run(&command, output).await,
+        Command::Setup(command) => setup::run(command, output).await,
+        Command::Credits(command) => credits::run(command, output).await,
     }
 }
 

@@ -1,20 +1,15 @@
 //! `voxctl numbers`: the phone numbers that we buy for organizations.
 
-use std::sync::Arc;
-
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
-use voxanne_boot::{NumbersSettings, OperatorSettings, Reader};
-use voxanne_kernel::{Clock, E164, SystemClock, ids::OrgId};
-use voxanne_telephony::numbers::{
-    Finding, Limits, ManagedNumber, NumberState, Release, ReleaseError, Report, Side,
-};
-use voxanne_twilio::{ManagedNumbers, ParentAccount, TwilioClient};
-use voxanne_vapi::{Vapi, VapiClient, VapiSettings};
+use voxanne_boot::{OperatorSettings, Reader};
+use voxanne_kernel::{E164, ids::OrgId};
+use voxanne_telephony::numbers::{Finding, ManagedNumber, NumberState, Release, ReleaseError, Report, Side};
+use voxanne_twilio::ManagedNumbers;
 
 use crate::{
     cli::Numbers,
-    commands::voice::entering,
+    commands::{telephony::Telephony, voice::entering},
     output::{AlreadySaid, Output, table},
 };
 
@@ -28,17 +23,7 @@ pub(super) async fn run(command: Numbers, output: &Output) -> anyhow::Result<()>
 
 /// The use cases, with the platform's account at Twilio.
 async fn managed() -> anyhow::Result<ManagedNumbers> {
-    let NumbersSettings { voice, providers, purchases } = NumbersSettings::read(Reader::from_environment())?;
-    let twilio = providers.twilio.context("TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are not set")?;
-    let store = super::store(&voice.database).await?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let client = TwilioClient::new(providers.base_urls.twilio)?;
-    let parent = Arc::new(ParentAccount::new(client, twilio.account_sid, twilio.auth_token)?);
-    let server_url = format!("{}/api/vapi/webhook", voice.backend.url);
-    let reach = VapiSettings::new(voice.vapi.base_url, voice.vapi.private_key);
-    let vapi = Arc::new(Vapi::new(VapiClient::new(reach)?, server_url, clock.clone()));
-    let limits = Limits { numbers: purchases.numbers_per_org, purchases_per_day: purchases.per_day };
-    Ok(ManagedNumbers::new(&store, voice.encryption.keys, (&parent, &vapi), &clock, limits))
+    Telephony::open().await?.managed.context("TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are not set")
 }
 
 async fn list(org: Option<OrgId>, output: &Output) -> anyhow::Result<()> {

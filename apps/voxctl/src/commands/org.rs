@@ -27,6 +27,7 @@ pub(super) async fn run(command: Org, output: &Output) -> anyhow::Result<()> {
         Org::Approve { org } => decide(OrgId(org), Decision::Approve, output).await,
         Org::Reject { org } => decide(OrgId(org), Decision::Reject, output).await,
         Org::Suspend { org } => decide(OrgId(org), Decision::Suspend, output).await,
+        Org::Delete { org, yes: _ } => super::org_delete::run(OrgId(org), output).await,
         Org::FixMembership { apply } => fix_membership(apply, output).await,
         Org::RotateWebhookSecret { org } => rotate_webhook_secret(OrgId(org), output).await,
     }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use voxanne_kernel::OrgScope;
-use voxanne_provisioning::{BindNumbers, SetUpError, SetUpStep};
+use voxanne_provisioning::BindNumbers;
 
 use crate::{
     jobs::{JobError, OrgJob, set_up_line::retry_or_report},
@@ -12,8 +12,7 @@ use crate::{
 #[async_trait]
 impl OrgJob for BindNumbers {
     async fn run(self, work: &Work, scope: OrgScope) -> Result<(), JobError> {
-        work.set_up.bind_numbers(&scope).await.or_else(|source| {
-            retry_or_report(&scope, &SetUpError::Step { step: SetUpStep::VapiPhoneNumber, source })
-        })
+        let bound = work.bind_line.run(&scope).await;
+        bound.or_else(|error| retry_or_report(&scope, "the numbers", &error))
     }
 }

@@ -2,7 +2,9 @@
 
 pub mod apply_call_event;
 pub mod bind_numbers;
+pub mod call_actions;
 pub mod heal_calls;
+pub mod look_after_messages;
 pub mod provision_number;
 pub mod publish_secret;
 pub mod reconcile_numbers;
@@ -10,10 +12,13 @@ pub mod refresh_tokens;
 pub mod release_number;
 pub mod retention;
 pub mod send_mail;
+pub mod send_message;
+pub mod send_reminders;
 pub mod set_up_line;
 pub mod sync_tools;
 pub mod sync_twilio_line;
 pub mod telephony_cleanup;
+pub mod tell_operators;
 pub mod tool_generation;
 
 use std::sync::Arc;
@@ -135,13 +140,19 @@ pub fn all() -> Vec<JobDefinition> {
     vec![
         ForOrg::<voxanne_calls::ApplyCallEventJob>::definition(),
         ForPlatform::<voxanne_calls::HealCalls>::definition(),
+        ForOrg::<voxanne_calls::recordings::FetchRecordingJob>::definition(),
+        ForOrg::<voxanne_calls::recordings::EraseRecordingFile>::definition(),
+        ForOrg::<voxanne_calls::call_back::SettleCallBackJob>::definition(),
         ForPlatform::<voxanne_postgres::retention::Retention>::definition(),
         ForOrg::<voxanne_credentials::PublishWebhookSecret>::definition(),
         ForPlatform::<voxanne_credentials::oauth::RefreshTokens>::definition(),
         ForOrg::<voxanne_credentials::oauth::RefreshToken>::definition(),
         ForOrg::<voxanne_messaging::mail::SendMail>::definition(),
         ForPlatform::<voxanne_messaging::mail::SendAccountMail>::definition(),
+        ForOrg::<voxanne_messaging::send::SendMessageJob>::definition(),
+        ForPlatform::<voxanne_messaging::send::LookAfterMessages>::definition(),
         ForOrg::<voxanne_provisioning::SetUpOrganization>::definition(),
+        ForOrg::<voxanne_provisioning::TellOperators>::definition(),
         ForOrg::<voxanne_provisioning::BindNumbers>::definition(),
         ForOrg::<voxanne_tooling::SyncTools>::definition(),
         ForOrg::<voxanne_telephony::SyncTwilioLineJob>::definition(),
@@ -150,6 +161,7 @@ pub fn all() -> Vec<JobDefinition> {
         ForOrg::<voxanne_telephony::numbers::SyncManagedAccount>::definition(),
         ForPlatform::<voxanne_telephony::numbers::ReconcileNumbers>::definition(),
         ForPlatform::<voxanne_telephony::hybrid::TelephonyCleanup>::definition(),
+        ForPlatform::<voxanne_scheduling::remind::SendRemindersJob>::definition(),
         ForPlatform::<voxanne_tooling::RetireToolsJob>::definition(),
     ]
 }

@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use voxanne_credentials::PublishWebhookSecret;
 use voxanne_kernel::OrgScope;
-use voxanne_provisioning::{SetUpError, SetUpStep};
 use voxanne_vapi::line::signing_step;
 
 use crate::{
@@ -15,9 +14,6 @@ use crate::{
 impl OrgJob for PublishWebhookSecret {
     async fn run(self, work: &Work, scope: OrgScope) -> Result<(), JobError> {
         let published = work.signing.publish(&scope).await.map_err(signing_step);
-        published.or_else(|source| {
-            // The signing credential is what the first step makes.
-            retry_or_report(&scope, &SetUpError::Step { step: SetUpStep::Organization, source })
-        })
+        published.or_else(|error| retry_or_report(&scope, "the signing credential", &error))
     }
 }

@@ -1,12 +1,19 @@
 //! E-mail providers behind the ports of the domains: one module for each, and nothing of one in another.
 //!
-//! So far each says what it thinks of a credential ([`VerifyCredential`]), without sending anything. Some of the keys
-//! that are safest to bring may only send and not be looked at; those are [`Verdict::Restricted`], not refused.
+//! - Each says what it thinks of a credential ([`VerifyCredential`]), without sending anything. Some of the keys that
+//!   are safest to bring may only send and not be looked at; those are [`Verdict::Restricted`], not refused.
+//! - Each sends, as one account ([`ResendEmail`] and its like), always to one recipient. Only Resend lets the same mail
+//!   be given twice; what the others may have taken is looked for where they can be searched.
+//! - Each but SMTP tells what became of mails ([`ResendEvents`] and its like), and is believed only as far as it proves
+//!   to be itself.
 //!
 //! What a provider answers is judged by status, code and a few fields, never passed on: some repeat the key they were
-//! given, and Postmark shows all of its server's.
+//! given, or to whom a mail was, and Postmark shows all of its server's.
 
+mod events;
+mod letter;
 mod mailgun;
+mod outcome;
 mod platform;
 mod postmark;
 mod resend;
@@ -22,11 +29,17 @@ use voxanne_credentials::{
     Verdict, VerifyCredential,
     secrets::{Mailgun, Postmark, Resend, Sendgrid, Ses, Smtp},
 };
-use voxanne_http::{Http, Reach, RequestBuilder};
+use voxanne_http::{Http, Method, Reach, RequestBuilder};
 use voxanne_kernel::{Clock, EmailAddress, ProviderError, SystemClock};
 
+pub use mailgun::{MailgunEmail, MailgunEvents};
 pub use platform::ResendPlatform;
+pub use postmark::{PostmarkEmail, PostmarkEvents};
+pub use resend::{ResendEmail, ResendEvents};
 pub use rustls::pki_types::CertificateDer;
+pub use sendgrid::{SendgridEmail, SendgridEvents};
+pub use ses::{SesEmail, SesEvents};
+pub use smtp::SmtpEmail;
 pub use voxanne_http::{ClientError, Limits};
 
 /// Where providers are, for those that something else stands in for. A path in front of the provider's own is kept.
@@ -40,12 +53,12 @@ pub struct BaseUrls {
     pub mailgun: Option<Url>,
     /// Postmark.
     pub postmark: Option<Url>,
-    /// Amazon's SES, whatever the account's region.
+    /// Amazon's SES, whatever the account's region; also its SNS, whose messages say where their certificate is.
     pub ses: Option<Url>,
 }
 
-/// Every e-mail provider.
-#[derive(Debug)]
+/// Every e-mail provider. Clones share their connections.
+#[derive(Clone)]
 pub struct EmailProviders {
     resend: resend::Client,
     sendgrid: sendgrid::Client,
@@ -53,6 +66,13 @@ pub struct EmailProviders {
     postmark: postmark::Client,
     ses: ses::Client,
     smtp: smtp::Client,
+    certificates: ses::Certificates,
+}
+
+impl std::fmt::Debug for EmailProviders {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EmailProviders").finish_non_exhaustive()
+    }
 }
 
 impl EmailProviders {
@@ -78,11 +98,12 @@ impl EmailProviders {
         let reach = Reach::allowing_private(allow_private_hosts);
         Ok(Self {
             resend: resend::Client::new(base_urls.resend, limits)?,
-            sendgrid: sendgrid::Client::new(base_urls.sendgrid, limits)?,
-            mailgun: mailgun::Client::new(base_urls.mailgun, limits)?,
+            sendgrid: sendgrid::Client::new(base_urls.sendgrid, limits, clock.clone())?,
+            mailgun: mailgun::Client::new(base_urls.mailgun, limits, clock.clone())?,
             postmark: postmark::Client::new(base_urls.postmark, limits)?,
-            ses: ses::Client::new(base_urls.ses, limits, clock)?,
-            smtp: smtp::Client::new(reach, limits.timeout),
+            certificates: ses::Certificates::new(base_urls.ses.clone(), limits)?,
+            ses: ses::Client::new(base_urls.ses, limits, clock.clone())?,
+            smtp: smtp::Client::new(reach, limits.timeout, clock),
         })
     }
 
@@ -115,7 +136,7 @@ verified_by! {
 }
 
 /// One provider's address and the client that speaks to it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Api {
     http: Http,
     base: String,
@@ -135,7 +156,12 @@ impl Api {
 
     /// Begins a request below the base; `path` begins with a slash and holds nothing that needs escaping.
     fn get(&self, path: &str) -> RequestBuilder {
-        self.http.request(voxanne_http::Method::GET, format!("{}{path}", self.base))
+        self.request(Method::GET, path)
+    }
+
+    /// The same by any method.
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
     }
 }
 

@@ -13,6 +13,8 @@ use crate::{
     answer::Answer,
     public::{NotPublic, Reach, Resolver, was_refused},
     request,
+    stream::Streamed,
+    tls::as_the_system_does,
 };
 
 /// The longest a read waits between two attempts, whatever `Retry-After` says; beyond that the job is retried.
@@ -71,7 +73,7 @@ impl Http {
     /// # Errors
     /// [`ClientError`] when no TLS is available.
     pub fn within(provider: &'static str, limits: Limits, reach: Reach) -> Result<Self, ClientError> {
-        let mut client = reqwest::Client::builder()
+        let mut client = as_the_system_does(reqwest::Client::builder())
             .connect_timeout(limits.connect_timeout)
             .timeout(limits.timeout)
             // Credentials never follow a redirect to somewhere else.
@@ -148,6 +150,42 @@ impl Http {
         self.send(operation, request, true).await
     }
 
+    /// Sends a request that changes nothing, once, for an answer that is read as it comes. Measured is the time until it
+    /// begins.
+    ///
+    /// # Errors
+    /// [`ProviderError::RetryLater`] when no answer came, or one that says so; any other is a [`Streamed`].
+    pub async fn stream(
+        &self,
+        operation: &'static str,
+        request: RequestBuilder,
+    ) -> Result<Streamed, ProviderError> {
+        let began = Instant::now();
+        let outcome = self.begin(request).await;
+        let name = match &outcome {
+            Ok(streamed) if streamed.status().is_server_error() => "retry_later",
+            Ok(streamed) if streamed.status().is_client_error() => "refused",
+            Ok(_) => "ok",
+            Err(error) => error.kind(),
+        };
+        self.measure(operation, name, began);
+        outcome
+    }
+
+    async fn begin(&self, request: RequestBuilder) -> Result<Streamed, ProviderError> {
+        let request = request.build().map_err(|error| transport(error, false))?;
+        self.reach.admits(request.url()).map_err(not_public)?;
+        self.client.execute(request).await.map(Streamed::new).map_err(|error| transport(error, false))
+    }
+
+    fn measure(&self, operation: &'static str, outcome: &'static str, began: Instant) {
+        metrics::histogram!(
+            "voxanne_provider_request_duration_seconds",
+            "provider" => self.provider, "operation" => operation, "outcome" => outcome,
+        )
+        .record(began.elapsed());
+    }
+
     async fn send(
         &self,
         operation: &'static str,
@@ -164,11 +202,7 @@ impl Http {
             Ok(answer) => answer.outcome(),
             Err(error) => error.kind(),
         };
-        metrics::histogram!(
-            "voxanne_provider_request_duration_seconds",
-            "provider" => self.provider, "operation" => operation, "outcome" => name,
-        )
-        .record(began.elapsed());
+        self.measure(operation, name, began);
         outcome
     }
 

@@ -10,9 +10,12 @@ mod answer;
 mod client;
 mod public;
 mod request;
+mod stream;
+mod tls;
 
 pub use answer::{Answer, Refusal};
 pub use client::{ClientError, Http, Limits};
 pub use public::{LookupError, NotPublic, Reach, is_public};
 pub use request::within_request;
-pub use reqwest::{Method, RequestBuilder, StatusCode, header};
+pub use reqwest::{Method, RequestBuilder, StatusCode, header, multipart};
+pub use stream::Streamed;

@@ -19,6 +19,7 @@ pub mod lines;
 pub mod migrate;
 mod outbox;
 pub mod pool;
+mod post_office;
 pub mod queue;
 pub mod retention;
 pub(crate) mod sql;
@@ -38,4 +39,5 @@ pub mod tooling;
 
 pub use audit::within_request;
 pub use pool::{ConnectError, PoolSettings};
+pub use post_office::PostOffice;
 pub use tx::{PgStore, SystemTx, TenantTx};

@@ -25,7 +25,7 @@ const BATCH: i64 = 5_000;
 ///
 /// Answers for an `Idempotency-Key` are promised for 24 hours (spec/01-platform.md). A provider message is told apart
 /// from its repetition for 30 days, far longer than any provider repeats one; so is a tool call.
-const RULES: [(i64, &str); 6] = [
+const RULES: [(i64, &str); 10] = [
     (
         24,
         "delete from idempotency_keys where (org_id, key) in
@@ -46,6 +46,28 @@ const RULES: [(i64, &str); 6] = [
         1,
         "delete from oauth_states where (org_id, id) in
              (select org_id, id from oauth_states where expires_at < $1 limit $2)",
+    ),
+    // No provider repeats what became of a message for longer than three days.
+    (
+        30 * 24,
+        "delete from messaging_events where (org_id, provider, event_key) in
+             (select org_id, provider, event_key from messaging_events where received_at < $1 limit $2)",
+    ),
+    (
+        14 * 24,
+        "delete from messaging_orphans where (provider, event_key) in
+             (select provider, event_key from messaging_orphans where received_at < $1 limit $2)",
+    ),
+    (
+        30 * 24,
+        "delete from message_attempts where (org_id, message_id, number) in
+             (select org_id, message_id, number from message_attempts where started_at < $1 limit $2)",
+    ),
+    // A link says for a month that it has expired, and then nothing.
+    (
+        30 * 24,
+        "delete from recording_shares where (org_id, id) in
+             (select org_id, id from recording_shares where expires_at < $1 limit $2)",
     ),
     (24, "delete from sessions where id in (select id from sessions where ends_at < $1 limit $2)"),
     (

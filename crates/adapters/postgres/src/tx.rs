@@ -11,6 +11,7 @@ use crate::{
     constraint::{died_idle, store_error},
     hot::HotPool,
     pool::{self, ConnectError, PoolSettings},
+    post_office::PostOffice,
 };
 
 /// The database, entered only through a scope.
@@ -18,6 +19,7 @@ use crate::{
 pub struct PgStore {
     units: PgPool,
     hot: Arc<HotPool>,
+    post_office: Option<Arc<dyn PostOffice>>,
 }
 
 impl std::fmt::Debug for PgStore {
@@ -30,6 +32,7 @@ impl std::fmt::Debug for PgStore {
 pub struct TenantTx {
     scope: OrgScope,
     tx: Transaction<'static, Postgres>,
+    post_office: Option<Arc<dyn PostOffice>>,
 }
 
 /// A transaction of the service role, for the work that spans organizations.
@@ -42,7 +45,14 @@ impl PgStore {
     pub fn new(settings: &PoolSettings) -> Result<Self, ConnectError> {
         let units = (settings.connections / 3).max(1);
         let hot = settings.connections.saturating_sub(units);
-        Ok(Self { units: pool::guarded(settings, units)?, hot: Arc::new(pool::hot(settings, hot)?) })
+        let hot = Arc::new(pool::hot(settings, hot)?);
+        Ok(Self { units: pool::guarded(settings, units)?, hot, post_office: None })
+    }
+
+    /// The same database, whose units of work can record messages that are to be sent.
+    #[must_use]
+    pub fn with_post_office(&self, office: Arc<dyn PostOffice>) -> Self {
+        Self { post_office: Some(office), ..self.clone() }
     }
 
     /// Opens a transaction inside `scope`'s organization, in one round trip.
@@ -52,7 +62,8 @@ impl PgStore {
             "BEGIN; SELECT set_config('role', 'voxanne_app', true), set_config('app.org_id', '{}', true)",
             scope.org()
         );
-        Ok(TenantTx { scope: *scope, tx: self.begin(enter).await? })
+        let (tx, post_office) = (self.begin(enter).await?, self.post_office.clone());
+        Ok(TenantTx { scope: *scope, tx, post_office })
     }
 
     /// Opens a transaction of the service role.
@@ -121,6 +132,11 @@ impl TenantTx {
     /// Who works here and where.
     pub(crate) fn scope(&self) -> &OrgScope {
         &self.scope
+    }
+
+    /// What records messages here, if the store has it.
+    pub(crate) fn post_office(&self) -> Option<Arc<dyn PostOffice>> {
+        self.post_office.clone()
     }
 
     /// The connection, for one statement at a time.

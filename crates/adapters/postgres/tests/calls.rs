@@ -179,6 +179,7 @@ fn second(n: i64) -> Timestamp {
 fn event(at: i64, what: Happened) -> CallEvent {
     CallEvent {
         call: ProviderCallId::new("019c-call").unwrap(),
+        ours: None,
         assistant: Some("assistant-1".to_owned()),
         direction: Direction::Inbound,
         phone: Some("+15005550009".parse().unwrap()),
@@ -211,6 +212,7 @@ fn report(at: i64, said: &str) -> CallEvent {
         analysis: RawAnalysis { sentiment_score: Some(0.35), ..RawAnalysis::default() },
         transfer: None,
         has_recording: true,
+        recording_sources: Vec::new(),
     };
     event(at, Happened::Reported { report: Box::new(raw.redacted(&[])) })
 }

@@ -15,7 +15,7 @@ use voxanne_kernel::{
 };
 use voxanne_postgres::{PgStore, PoolSettings, TenantTx};
 use voxanne_provisioning::{
-    LineKind, LineTx, RoutedNumber, SetUpLine,
+    BindLine, LineTx, RoutedNumber,
     testing::{MemoryLineProvider, ReadyAssistants},
 };
 use voxanne_testkit::TestDb;
@@ -381,28 +381,29 @@ async fn a_tool_that_stays_as_it_is_keeps_its_time() {
 }
 
 #[tokio::test]
-async fn a_line_is_set_up_once_and_its_number_leads_back() {
+async fn numbers_follow_to_the_present_assistant_and_lead_back() {
     let world = World::new().await;
     let scope = world.organization().await;
     let (provider, assistants) = (MemoryLineProvider::default(), ReadyAssistants::default());
-    let set_up =
-        SetUpLine::new(world.store.clone(), Arc::new(provider.clone()), Arc::new(assistants.clone()));
-    let line = set_up.run(&scope).await.unwrap();
-    assert_eq!(set_up.run(&scope).await.unwrap(), line);
-    assert_eq!(provider.held(), ["number"]);
-    assert_eq!(assistants.prepared()[..2], [LineKind::Inbound, LineKind::Outbound]);
-    assert_eq!(world.line(&scope).await.numbers().await.unwrap(), std::slice::from_ref(&line.number));
+    let bind = BindLine::new(world.store.clone(), Arc::new(provider.clone()), Arc::new(assistants.clone()));
+    bind.run(&scope).await.unwrap();
+    let number = provider.import("+15005550006");
+    let mut tx = world.line(&scope).await;
+    tx.put_number(&number).await.unwrap();
+    tx.commit().await.unwrap();
+    bind.run(&scope).await.unwrap();
+    assert_eq!(provider.bound_to(&number.provider_id).as_deref(), Some(""), "there is no assistant yet");
 
     let mut tx = world.assistants(&scope).await;
     tx.put_assistant(&record(AssistantKind::Inbound, Some("anew"), &[])).await.unwrap();
     tx.commit().await.unwrap();
-    set_up.bind_numbers(&scope).await.unwrap();
-    assert_eq!(provider.bound_to(&line.number.provider_id).as_deref(), Some("anew"));
+    bind.run(&scope).await.unwrap();
+    assert_eq!(provider.bound_to(&number.provider_id).as_deref(), Some("anew"));
 
-    let by_number = LineIds { number: Some(line.number.number), ..LineIds::default() };
+    let by_number = LineIds { number: Some(number.number), ..LineIds::default() };
     let by_id = LineIds {
         assistant: Some("an assistant we never heard of".to_owned()),
-        number_id: Some(line.number.provider_id),
+        number_id: Some(number.provider_id),
         number: None,
     };
     for ids in [by_number, by_id] {

@@ -1,11 +1,13 @@
 //! SMS providers behind the ports of the domains: one module for each. Twilio, which is telephony as well, has a crate
 //! of its own.
 //!
-//! So far each says what it thinks of a credential ([`VerifyCredential`]), without sending anything. What a provider
-//! answers is judged by status and a few fields, never passed on; Termii's key is part of the address that is asked
-//! for, which no error names.
+//! Each says what it thinks of a credential ([`VerifyCredential`]), without sending anything; sends
+//! ([`AfricasTalkingSms`], [`TermiiSms`]); and reads what the provider tells afterwards ([`AfricasTalkingEvents`],
+//! [`TermiiEvents`]). What a provider answers is judged by status, codes and a few fields, never passed on: no error
+//! holds a word of it. Termii's key is part of the address that is asked for, which no error names.
 
 mod africastalking;
+mod digest;
 mod termii;
 
 use async_trait::async_trait;
@@ -17,6 +19,8 @@ use voxanne_credentials::{
 use voxanne_http::Reach;
 use voxanne_kernel::ProviderError;
 
+pub use africastalking::{AfricasTalkingEvents, AfricasTalkingSms};
+pub use termii::{TermiiEvents, TermiiSms};
 pub use voxanne_http::{ClientError, Limits};
 
 /// Where providers are, for those that something else stands in for. A path in front of the provider's own is kept.

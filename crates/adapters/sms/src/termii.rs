@@ -1,13 +1,22 @@
 //! Termii.
 
+mod events;
+mod id;
+mod search;
+mod send;
+
 use serde::{Deserialize, de::IgnoredAny};
 use url::Url;
 use voxanne_credentials::{ExposeSecret, Rejection, Verdict, secrets::Termii};
 use voxanne_http::{Answer, ClientError, Http, Limits, Method, NotPublic, Reach};
 use voxanne_kernel::ProviderError;
 
-/// Speaks to Termii, which gives each account a host of its own: one that an organization tells us.
-#[derive(Debug)]
+pub use events::TermiiEvents;
+pub use send::TermiiSms;
+
+/// Speaks to Termii, which gives each account a host of its own: one that an organization tells us. Clones share
+/// its connections.
+#[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: Http,
     base: Option<Url>,
@@ -36,15 +45,19 @@ impl Client {
         Ok(Self { http, base, reach })
     }
 
+    /// The address of `path` where this account lives.
+    fn url(&self, account: &Termii, path: &str) -> Url {
+        below(self.base.as_ref().unwrap_or(&account.base_url), path)
+    }
+
     /// Whether the key opens the account, and the account may be asked where it is said to be.
     pub(crate) async fn verify(&self, account: &Termii) -> Result<Verdict, ProviderError> {
         if self.reach.admits(&account.base_url).is_err() {
             return Ok(Verdict::Rejected(Rejection::HostNotAllowed));
         }
-        let base = self.base.as_ref().unwrap_or(&account.base_url);
         let request = self
             .http
-            .request(Method::GET, below(base, "/api/get-balance"))
+            .request(Method::GET, self.url(account, "/api/get-balance"))
             .query(&[("api_key", account.api_key.expose_secret())]);
         match self.http.read("get_balance", request).await {
             Ok(answer) => judge(&answer),

@@ -37,12 +37,20 @@ impl TwilioClient {
     /// # Errors
     /// [`ClientError`] when no TLS is available.
     pub fn new(base_url: Option<Url>) -> Result<Self, ClientError> {
+        // A person waits for what is asked here.
+        Self::within(base_url, Limits::interactive())
+    }
+
+    /// The same with other time-outs and retries.
+    ///
+    /// # Errors
+    /// [`ClientError`] when no TLS is available.
+    pub fn within(base_url: Option<Url>, limits: Limits) -> Result<Self, ClientError> {
         let prefix =
             base_url.as_ref().map_or_else(String::new, |base| base.path().trim_end_matches('/').to_owned());
         let base = base_url.map_or_else(|| TWILIO.to_owned(), String::from);
         let base = base.trim_end_matches('/').to_owned();
-        // A person waits for what is asked here.
-        Ok(Self { http: Http::new("twilio", Limits::interactive())?, base, prefix })
+        Ok(Self { http: Http::new("twilio", limits)?, base, prefix })
     }
 
     /// The account itself. Only its auth token opens it, which is what callbacks are signed with.

@@ -5,6 +5,8 @@
 //!   ([`accounts`], [`numbers`]); [`ManagedNumbers`] are the use cases around them.
 //! - Numbers that an organization proves to be its own, and calls that test where they lead, are [`TwilioClient`]'s
 //!   too, in whichever account they belong to (`caller_ids`, `calls`).
+//! - [`TwilioSms`] and [`TwilioWhatsapp`] send messages through an account, and look for those whose answer was lost;
+//!   [`TwilioEvents`] reads what Twilio tells of them afterwards.
 //! - [`signature`] tells whether a callback comes from Twilio (decision D18). It asks nobody.
 //!
 //! Answers are read leniently: what is not set is absent, `null` or `""`, and numbers may be text. A refusal is
@@ -17,9 +19,11 @@ mod calls;
 mod carrier;
 mod client;
 mod managed;
+mod messages;
 pub mod numbers;
 mod parent;
 mod refusal;
+mod setup;
 pub mod signature;
 mod vault;
 mod verify;
@@ -27,6 +31,7 @@ mod wire;
 
 pub use client::TwilioClient;
 pub use managed::{ManagedNumbers, NumbersStore};
+pub use messages::{TwilioEvents, TwilioSms, TwilioWhatsapp};
 pub use parent::{NotAnAccount, ParentAccount, ParentError};
 pub use vault::{ManagedSlot, VaultStore};
 pub use voxanne_http::ClientError;

@@ -6,23 +6,23 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use secrecy::SecretString;
 use voxanne_credentials::{
-    ChangeCredentialsTx, Credential, CredentialProvider, CredentialSource, CredentialStatus, KeyRing,
+    Credential, CredentialProvider, CredentialSource, CredentialStatus, KeepCredentialTx, KeyRing,
     ReadCredentialsTx, Twilio,
 };
-use voxanne_kernel::{Begin, Clock, E164, NewAudit, OrgScope};
+use voxanne_kernel::{Begin, Claim, Clock, E164, NewAudit, OrgScope};
 use voxanne_telephony::{
     CarrierAccount,
     numbers::{AccountVault, VaultError},
 };
 
 /// What keeps and reads credentials.
-pub trait VaultStore: Begin<dyn ChangeCredentialsTx> + Begin<dyn ReadCredentialsTx> {}
-impl<T: Begin<dyn ChangeCredentialsTx> + Begin<dyn ReadCredentialsTx>> VaultStore for T {}
+pub trait VaultStore: Begin<dyn KeepCredentialTx> + Begin<dyn ReadCredentialsTx> {}
+impl<T: Begin<dyn KeepCredentialTx> + Begin<dyn ReadCredentialsTx>> VaultStore for T {}
 
 /// [`AccountVault`] by the stored Twilio credential.
 #[derive(Clone)]
 pub struct ManagedSlot {
-    change: Arc<dyn Begin<dyn ChangeCredentialsTx>>,
+    change: Arc<dyn Begin<dyn KeepCredentialTx>>,
     read: Arc<dyn Begin<dyn ReadCredentialsTx>>,
     keys: Arc<KeyRing>,
     clock: Arc<dyn Clock>,
@@ -43,6 +43,7 @@ impl AccountVault for ManagedSlot {
         account: &str,
         token: &SecretString,
         number: Option<&E164>,
+        right: Option<&Claim>,
     ) -> Result<(), VaultError> {
         let secret = Twilio {
             account_sid: account.to_owned(),
@@ -52,6 +53,11 @@ impl AccountVault for ManagedSlot {
         let sealed = Credential::seal(&self.keys, scope.org(), &secret, CredentialSource::Managed)
             .standing(CredentialStatus::Verified, Some(self.clock.now()));
         let mut tx = self.change.begin(scope).await?;
+        if let Some(right) = right
+            && !tx.confirm(right).await?
+        {
+            return Err(VaultError::Superseded);
+        }
         let before = tx.credential_to_change(CredentialProvider::Twilio).await?;
         if before.as_ref().is_some_and(|before| before.source == CredentialSource::Byoc) {
             return Err(VaultError::SlotTaken);

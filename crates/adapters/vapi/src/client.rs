@@ -114,6 +114,13 @@ impl VapiClient {
         understand(self.http.write(operation, request).await).map(drop).map_err(Refusal::into_error)
     }
 
+    /// A request for the recording of a call, to be sent through `http`, and where it goes.
+    pub(crate) fn recording(&self, http: &Http, call: &str) -> (Url, RequestBuilder) {
+        let url = self.url(&["call", call, "mono-recording"], &[]);
+        let request = http.request(Method::GET, url.clone()).bearer_auth(self.key.expose_secret());
+        (url, request)
+    }
+
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.http.request(method, url).bearer_auth(self.key.expose_secret())
     }

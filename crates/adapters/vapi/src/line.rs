@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use voxanne_credentials::{ResolveError, Resolver, WebhookSecrets, resolve::unshared};
 use voxanne_kernel::{Begin, Claims, Clock, NewJob, OrgScope, ids::OrgId};
-use voxanne_provisioning::{BindNumbers, LineAssistants, LineKind, ReadyAssistant, StepError};
+use voxanne_provisioning::{BindNumbers, LineAssistants, LineKind, OnBehalf, ReadyAssistant, StepError};
 use voxanne_tooling::{
-    AfterCreation, AssistantKind, AssistantsTx, EnsureAssistant, EnsureError, RegisterError, RegisterTools,
-    SecretError, SigningCredential, SigningError, SigningSecrets, SigningTx, ToolRegistrations, Upkeep,
+    AfterCreation, AssistantKind, AssistantsTx, EnsureAssistant, EnsureError, InSetup, RegisterError,
+    RegisterTools, RemoveAssistant, RemoveError, SecretError, SigningCredential, SigningError,
+    SigningSecrets, SigningTx, ToolRegistrations, Upkeep,
 };
 
 use crate::Vapi;
@@ -74,12 +75,10 @@ impl LineAssistants for ToolingAssistants {
         scope: &OrgScope,
         organization: &str,
         kind: LineKind,
+        on: OnBehalf<'_>,
     ) -> Result<ReadyAssistant, StepError> {
-        let kind = match kind {
-            LineKind::Inbound => AssistantKind::Inbound,
-            LineKind::Outbound => AssistantKind::Outbound,
-        };
-        let ensured = self.ensure.run(scope, organization, kind).await.map_err(|error| match error {
+        let ensured = self.ensure.run_in_setup(scope, organization, kind_of(kind), in_setup(on)).await;
+        let ensured = ensured.map_err(|error| match error {
             EnsureError::Busy => StepError::Busy,
             EnsureError::NoOrganization => StepError::Missing("the organization"),
             EnsureError::Signing(error) => signing_step(error),
@@ -87,6 +86,27 @@ impl LineAssistants for ToolingAssistants {
             EnsureError::Store(error) => StepError::Store(error),
         })?;
         Ok(ReadyAssistant { id: ensured.provider_id, name: ensured.name })
+    }
+
+    async fn remove(&self, scope: &OrgScope, kind: LineKind, on: OnBehalf<'_>) -> Result<(), StepError> {
+        let remove = RemoveAssistant::new(self.ensure.clone());
+        match remove.run_in_setup(scope, kind_of(kind), in_setup(on)).await {
+            Ok(()) | Err(RemoveError::NotFound) => Ok(()),
+            Err(RemoveError::Busy) => Err(StepError::Busy),
+            Err(RemoveError::Provider(error)) => Err(StepError::Provider(error)),
+            Err(RemoveError::Store(error)) => Err(StepError::Store(error)),
+        }
+    }
+}
+
+const fn in_setup(on: OnBehalf<'_>) -> InSetup<'_> {
+    InSetup { id: on.setup, right: on.right }
+}
+
+const fn kind_of(kind: LineKind) -> AssistantKind {
+    match kind {
+        LineKind::Inbound => AssistantKind::Inbound,
+        LineKind::Outbound => AssistantKind::Outbound,
     }
 }
 

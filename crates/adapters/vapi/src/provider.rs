@@ -252,6 +252,10 @@ impl SigningProvider for Vapi {
         let body = wire::signing_credential(name, secret);
         self.repair("update_credential", "credential", id, Some(body)).await
     }
+
+    async fn delete_credential(&self, id: &str) -> Result<(), ProviderError> {
+        self.delete("delete_credential", "credential", id).await.map(drop)
+    }
 }
 
 #[async_trait]
@@ -278,6 +282,10 @@ impl LineProvider for Vapi {
         let Some(stored) = self.one("get_number", "phone-number", id).await? else { return Ok(false) };
         let repairs = wire::number_repairs(&stored, spec, &self.server_url);
         self.repair("update_number", "phone-number", id, repairs).await
+    }
+
+    async fn delete_number(&self, id: &str) -> Result<(), ProviderError> {
+        self.delete("delete_number", "phone-number", id).await.map(drop)
     }
 }
 

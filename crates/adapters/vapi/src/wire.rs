@@ -122,11 +122,15 @@ fn model(blueprint: &AssistantBlueprint) -> Value {
 }
 
 fn metadata(blueprint: &AssistantBlueprint) -> Value {
-    json!({
+    let mut metadata = json!({
         "org_id": blueprint.org.to_string(),
         "kind": blueprint.kind.as_str(),
         "managed_by": MANAGED_BY,
-    })
+    });
+    if let Some(setup) = blueprint.setup {
+        metadata["setup_id"] = setup.to_string().into();
+    }
+    metadata
 }
 
 /// Our webhook, signed with the organization's credential; a delivery that fails is repeated a few times.
@@ -206,6 +210,9 @@ pub(crate) fn assistant_repairs(stored: &Value, blueprint: &AssistantBlueprint) 
     let mut repairs = Repairs::of(stored);
     connection(&mut repairs, blueprint);
     repairs.want("model", linked_model(&stored["model"], blueprint));
+    if blueprint.setup.is_some() {
+        repairs.want_in("metadata", metadata(blueprint));
+    }
     repairs.needed()
 }
 

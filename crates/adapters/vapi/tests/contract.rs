@@ -77,6 +77,7 @@ fn blueprint() -> AssistantBlueprint {
     AssistantBlueprint {
         org: OrgId::generate(),
         kind: AssistantKind::Inbound,
+        setup: None,
         settings: AssistantSettings::default_for("Glow", AssistantKind::Inbound),
         server_url: HOOK.to_owned(),
         signing_credential: "cred-1".to_owned(),

@@ -1,6 +1,6 @@
 //! Requests to Meta's Graph and what its error codes mean. Whatever is asked for: the code decides, not the status.
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 use voxanne_credentials::{ExposeSecret, SecretString};
 use voxanne_http::{Answer, ClientError, Http, Limits, Method};
@@ -10,8 +10,8 @@ const BASE: &str = "https://graph.facebook.com";
 /// The version whose document we hold our requests to.
 const VERSION: &str = "v23.0";
 
-/// Speaks to the Graph.
-#[derive(Debug)]
+/// Speaks to the Graph. Clones share its connections.
+#[derive(Debug, Clone)]
 pub(crate) struct Graph {
     http: Http,
     base: String,
@@ -30,13 +30,15 @@ pub(crate) enum Refusal {
 }
 
 #[derive(Deserialize)]
-struct Envelope {
-    error: Code,
+pub(crate) struct Envelope {
+    pub(crate) error: Code,
 }
 
 #[derive(Deserialize)]
-struct Code {
-    code: i64,
+pub(crate) struct Code {
+    pub(crate) code: i64,
+    #[serde(default)]
+    pub(crate) error_subcode: Option<i64>,
 }
 
 impl Graph {
@@ -65,6 +67,23 @@ impl Graph {
         } else {
             Err(refused(&answer))
         }
+    }
+
+    /// Writes `body` to the object at `path`, which begins with an object's id; sent once. The answer may have any
+    /// status.
+    pub(crate) async fn post(
+        &self,
+        operation: &'static str,
+        token: &SecretString,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Answer, ProviderError> {
+        let request = self
+            .http
+            .request(Method::POST, format!("{}/{VERSION}/{path}", self.base))
+            .bearer_auth(token.expose_secret())
+            .json(body);
+        self.http.write(operation, request).await
     }
 }
 

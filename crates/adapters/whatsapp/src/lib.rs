@@ -1,9 +1,13 @@
 //! WhatsApp's cloud API, which is Meta's Graph, behind the ports of the domains.
 //!
-//! So far it says what it thinks of a credential ([`VerifyCredential`]), without sending anything. What it answers is
-//! judged by codes and a few fields, never passed on: Meta repeats a malformed token in its complaint about it.
+//! It says what it thinks of a credential ([`VerifyCredential`]), without sending anything; it sends
+//! ([`WhatsappSender`]), and reads what Meta tells afterwards ([`WhatsappEvents`]). What it answers is judged by codes
+//! and a few fields, never passed on: Meta repeats a malformed token in its complaint about it.
 
+mod codes;
+mod events;
 mod graph;
+mod send;
 mod verify;
 
 use async_trait::async_trait;
@@ -11,7 +15,9 @@ use url::Url;
 use voxanne_credentials::{Verdict, VerifyCredential, secrets::Whatsapp};
 use voxanne_kernel::ProviderError;
 
+pub use events::WhatsappEvents;
 use graph::Graph;
+pub use send::WhatsappSender;
 pub use voxanne_http::{ClientError, Limits};
 
 /// The cloud API.

@@ -96,6 +96,6 @@ fn is_same(number: &Number, theirs: &E164) -> bool {
 }
 
 /// Ids are numbers; anything else would lead elsewhere.
-fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= 32 && text.bytes().all(|b| b.is_ascii_digit())
 }

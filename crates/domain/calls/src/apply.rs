@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use voxanne_kernel::{
-    ActivityKind, Begin, Clock, Job, NewActivity, OrgScope, StoreError,
-    ids::{CallId, ContactId, WebhookEventId},
+    ActivityKind, Begin, Clock, Job, NewActivity, NewJob, OrgScope, StoreError,
+    ids::{CallId, ContactId, RecordingId, WebhookEventId},
 };
 
 use crate::{
@@ -14,8 +14,10 @@ use crate::{
     contact::{Contact, ContactName},
     ending::EndStatus,
     event::{CallEvent, Happened},
-    lead::{Intent, LeadStatus},
+    lead::{Intent, LeadScore, LeadStatus},
     ports::{ApplyTx, Appraisal, Appraiser, PhoneTaken, Talk},
+    post::{NotSent, TextMessage, TextPurpose},
+    recordings::FetchRecordingJob,
     report::{Redacted, Report, Speaker},
 };
 
@@ -81,6 +83,9 @@ impl ApplyCallEvent {
         }
         // The contact before the call: a booking in this very call locks them in this order.
         let caller = self.caller(&mut *tx, &event).await?;
+        if event.direction == Direction::Outbound {
+            tx.adopt(&event).await?;
+        }
         let first = Call::first_heard_of(CallId::generate(), &event);
         let (mut call, is_new) = tx.lock_or_create(&first).await?;
         call.booked |= tx.made_an_appointment(&call.provider_id).await?;
@@ -92,6 +97,12 @@ impl ApplyCallEvent {
         };
         call.contact = contact.as_ref().map(|c| c.id);
         tx.save(&call).await?;
+        if let Happened::Reported { report } = &event.what {
+            expect_recording(&mut *tx, call.id, report).await?;
+        }
+        if changes.reported {
+            alert(&mut *tx, scope, &call, contact.as_ref()).await?;
+        }
         if let Some(contact) = contact {
             self.update_lead(&mut *tx, contact, &call, &worth).await?;
         }
@@ -178,6 +189,42 @@ impl ApplyCallEvent {
             // The number is not touched here.
             Ok(()) | Err(PhoneTaken::Taken) => Ok(()),
             Err(PhoneTaken::Store(error)) => Err(error),
+        }
+    }
+}
+
+/// Has the recording fetched, if there is one and nobody does that yet.
+async fn expect_recording(tx: &mut dyn ApplyTx, call: CallId, report: &Report) -> Result<(), StoreError> {
+    if !report.has_recording {
+        return Ok(());
+    }
+    let recording_id = RecordingId::generate();
+    if tx.expect_recording(recording_id, call, &report.recording_sources).await? {
+        tx.enqueue(NewJob::of(&FetchRecordingJob { recording_id })).await?;
+    }
+    Ok(())
+}
+
+/// Tells the organization of a hot lead, once for a call, where it wants to be told. Whatever keeps the message from
+/// being sent keeps nothing else from happening.
+async fn alert(
+    tx: &mut dyn ApplyTx,
+    scope: &OrgScope,
+    call: &Call,
+    contact: Option<&Contact>,
+) -> Result<(), StoreError> {
+    let Some(score) = call.lead_score().filter(|score| score.get() >= LeadScore::HOT) else { return Ok(()) };
+    let Some(to) = tx.alert_phone().await? else { return Ok(()) };
+    let number = call.phone.as_ref().map_or("an unknown number", |phone| phone.as_str());
+    let body =
+        format!("Hot lead, score {}: {number} just spoke with your assistant. Call soon.", score.get());
+    let (purpose, contact) = (TextPurpose::HotLead, contact.map(|contact| contact.id));
+    match tx.text(TextMessage { to, body, purpose, call: call.id, contact }).await {
+        Ok(_) => Ok(()),
+        Err(NotSent::Store(error)) => Err(error),
+        Err(why) => {
+            tracing::info!(org_id = %scope.org(), call_id = %call.id, %why, "nobody is told of a hot lead");
+            Ok(())
         }
     }
 }

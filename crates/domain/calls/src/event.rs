@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use voxanne_kernel::E164;
+use voxanne_kernel::{E164, ids::CallId};
 
 use crate::{call::Direction, ending::Ending, report::Report};
 
@@ -64,6 +64,9 @@ pub enum Happened {
 pub struct CallEvent {
     /// Which call.
     pub call: ProviderCallId,
+    /// Our id of it, where we placed the call and the provider says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ours: Option<CallId>,
     /// The provider's id of the assistant that took it.
     pub assistant: Option<String>,
     /// Which way it went.

@@ -169,6 +169,7 @@ impl HealLostReports {
 fn lost(call: &OverdueCall, at: Timestamp) -> CallEvent {
     CallEvent {
         call: call.provider_id.clone(),
+        ours: None,
         assistant: None,
         direction: call.direction,
         phone: None,

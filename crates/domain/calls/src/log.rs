@@ -47,7 +47,7 @@ pub struct Period {
 #[expect(missing_docs, reason = "the fields are those of the wire, described in spec/05-calls.md")]
 pub struct CallRow<'a> {
     pub id: Uuid,
-    pub provider_id: &'a str,
+    pub provider_id: Option<&'a str>,
     pub direction: &'a str,
     pub status: &'a str,
     pub phone: Option<&'a str>,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use voxanne_kernel::{
-    Activity, Audit, Commit, Money, NewJob, OrgScope, Page, PageRequest, StoreError,
+    Activity, Audit, Commit, E164, Money, NewJob, OrgScope, Outbox, Page, PageRequest, StoreError,
     ids::{ContactId, ServiceId, WebhookEventId},
 };
 
@@ -13,6 +13,8 @@ use crate::{
     contact_book::{ContactFilter, ContactStats},
     event::{CallEvent, ProviderCallId},
     lead::LeadSignals,
+    post::Post,
+    recordings::Recordings,
 };
 
 /// An event about to be stored, with the job that will apply it.
@@ -66,6 +68,11 @@ pub trait StoredEvents: Send {
 /// An organization's calls.
 #[async_trait]
 pub trait CallRecords: Send {
+    /// Gives the event's id to the call that we placed and that waits for one: the provider may speak of a call before it
+    /// has answered our request for it. It is known by our own id, where the provider repeats it, or else by the number
+    /// called. Changes nothing when there is no such call.
+    async fn adopt(&mut self, event: &CallEvent) -> Result<(), StoreError>;
+
     /// The call with the provider's id of `first`, or else `first` itself, newly stored; locked until the unit of work
     /// ends. Says whether it is new.
     async fn lock_or_create(&mut self, first: &Call) -> Result<(Call, bool), StoreError>;
@@ -122,9 +129,30 @@ pub trait Leads: Send {
     async fn stats(&mut self, now: Timestamp) -> Result<ContactStats, StoreError>;
 }
 
+/// Where an organization wants to be told of what cannot wait.
+#[async_trait]
+pub trait AlertPhone: Send {
+    /// The number, if it has named one.
+    async fn alert_phone(&mut self) -> Result<Option<E164>, StoreError>;
+}
+
 /// What applying an event may touch.
-pub trait ApplyTx: StoredEvents + CallRecords + ContactRecords + Activity + Commit {}
-impl<T: StoredEvents + CallRecords + ContactRecords + Activity + Commit> ApplyTx for T {}
+pub trait ApplyTx:
+    StoredEvents + CallRecords + ContactRecords + Recordings + AlertPhone + Post + Activity + Outbox + Commit
+{
+}
+impl<T> ApplyTx for T where
+    T: StoredEvents
+        + CallRecords
+        + ContactRecords
+        + Recordings
+        + AlertPhone
+        + Post
+        + Activity
+        + Outbox
+        + Commit
+{
+}
 
 /// What staff's work on contacts may touch.
 pub trait ContactBookTx: ContactRecords + Leads + Activity + Audit + Commit {}

@@ -7,6 +7,7 @@ use voxanne_kernel::text::cut_at_word;
 use crate::{
     assessment::{Assessment, RawAnalysis},
     ending::Ending,
+    recordings::RecordingSource,
     redact::{Removed, redact_turns},
 };
 
@@ -94,6 +95,10 @@ pub struct Report {
     pub transfer: Option<Transfer>,
     /// Whether the provider holds a recording.
     pub has_recording: bool,
+    /// Where the provider says its recording can be fetched, best first. Not kept with the call: see
+    /// [`recordings`](crate::recordings).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recording_sources: Vec<RecordingSource>,
     /// How many identifiers were removed.
     pub removed: Removed,
 }
@@ -141,6 +146,8 @@ pub struct RawReport {
     pub transfer: Option<RawTransfer>,
     /// Whether there is a recording.
     pub has_recording: bool,
+    /// Where it can be fetched, best first.
+    pub recording_sources: Vec<RecordingSource>,
 }
 
 impl RawReport {
@@ -181,6 +188,7 @@ impl RawReport {
             services,
             transfer,
             has_recording: self.has_recording,
+            recording_sources: self.recording_sources,
             removed,
         }
     }

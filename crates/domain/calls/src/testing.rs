@@ -8,20 +8,24 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use voxanne_kernel::{
-    Activity, Audit, Begin, Commit, Money, NewActivity, NewAudit, NewJob, OrgScope, Page, PageRequest,
-    Position, StoreError,
+    Activity, Audit, Begin, Commit, E164, Money, NewActivity, NewAudit, NewJob, OrgScope, Outbox, Page,
+    PageRequest, Position, StoreError,
     ids::{ContactId, OrgId, WebhookEventId},
 };
+
+mod actions;
+
+pub use actions::{Actions, MemoryFiles, Sent};
 
 use crate::{
     call::Call,
     contact::Contact,
     contact_book::{ContactFilter, ContactStats},
-    event::ProviderCallId,
+    event::{CallEvent, ProviderCallId},
     lead::{LeadSignals, Temperature},
     ports::{
-        ApplyTx, Appraisal, Appraiser, CallRecords, ContactBookTx, ContactRecords, EventInbox, Leads,
-        NewEvent, PhoneTaken, Received, StoredEvent, StoredEvents, Talk,
+        AlertPhone, ApplyTx, Appraisal, Appraiser, CallRecords, ContactBookTx, ContactRecords, EventInbox,
+        Leads, NewEvent, PhoneTaken, Received, StoredEvent, StoredEvents, Talk,
     },
 };
 
@@ -42,6 +46,8 @@ pub struct Rows {
     pub activity: Vec<NewActivity>,
     /// The audit trail.
     pub audit: Vec<NewAudit>,
+    /// Recordings, links, calls that are placed, and what is sent.
+    pub actions: Actions,
 }
 
 /// All organizations' calls.
@@ -63,6 +69,11 @@ impl MemoryCalls {
     /// A copy of one organization's rows.
     pub fn rows(&self, org: OrgId) -> Rows {
         self.lock().get(&org).cloned().unwrap_or_default()
+    }
+
+    /// Changes one organization's rows.
+    pub fn change(&self, org: OrgId, change: impl FnOnce(&mut Rows)) {
+        change(self.lock().entry(org).or_default());
     }
 
     /// Notes that an appointment was made in a call.
@@ -128,6 +139,21 @@ impl Audit for MemoryTx {
 }
 
 #[async_trait]
+impl Outbox for MemoryTx {
+    async fn enqueue(&mut self, job: NewJob) -> Result<(), StoreError> {
+        self.rows.jobs.push(job);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl AlertPhone for MemoryTx {
+    async fn alert_phone(&mut self) -> Result<Option<E164>, StoreError> {
+        Ok(self.rows.actions.alert_phone.clone())
+    }
+}
+
+#[async_trait]
 impl StoredEvents for MemoryTx {
     async fn lock(&mut self, id: WebhookEventId) -> Result<Option<StoredEvent>, StoreError> {
         Ok(self.rows.events.get(&id).map(|(_, stored)| stored.clone()))
@@ -143,6 +169,11 @@ impl StoredEvents for MemoryTx {
 
 #[async_trait]
 impl CallRecords for MemoryTx {
+    async fn adopt(&mut self, event: &CallEvent) -> Result<(), StoreError> {
+        self.rows.actions.adopt(event);
+        Ok(())
+    }
+
     async fn lock_or_create(&mut self, first: &Call) -> Result<(Call, bool), StoreError> {
         if let Some(known) = self.rows.calls.iter().find(|c| c.provider_id == first.provider_id) {
             return Ok((known.clone(), false));

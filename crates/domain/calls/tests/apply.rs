@@ -74,6 +74,7 @@ fn provider_id() -> ProviderCallId {
 fn event(at: i64, what: Happened) -> CallEvent {
     CallEvent {
         call: provider_id(),
+        ours: None,
         assistant: Some("assistant-1".to_owned()),
         direction: Direction::Inbound,
         phone: Some("+15005550009".parse().unwrap()),
@@ -106,6 +107,7 @@ fn report(at: i64, said: &str, reason: &str) -> CallEvent {
         analysis: RawAnalysis::default(),
         transfer: None,
         has_recording: true,
+        recording_sources: Vec::new(),
     };
     event(at, Happened::Reported { report: Box::new(raw.redacted(&[])) })
 }

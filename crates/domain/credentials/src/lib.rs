@@ -37,7 +37,7 @@ pub use envelope::{Place, Sealed, Unreadable};
 pub use keyring::{KeyId, KeyRing, KeyRingError};
 pub use ports::{
     AssistantOwners, ChangeCredentialsTx, CredentialReader, CredentialWriter, Invalidations,
-    ReadCredentialsTx, RotateKeysTx, SealedRecords,
+    KeepCredentialTx, ReadCredentialsTx, RotateKeysTx, SealedRecords,
 };
 pub use provider::{CredentialProvider, UnknownCredentialProvider};
 pub use resolve::{ResolveError, Resolver};

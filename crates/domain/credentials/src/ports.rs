@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use voxanne_kernel::{
-    Audit, Commit, Outbox, StoreError, Timestamp,
+    Audit, Commit, ConfirmClaim, Outbox, StoreError, Timestamp,
     ids::{CredentialId, OrgId},
 };
 
@@ -56,6 +56,10 @@ impl<T: CredentialReader + Commit> ReadCredentialsTx for T {}
 /// What changing a credential may touch.
 pub trait ChangeCredentialsTx: CredentialWriter + Audit + Outbox + Commit {}
 impl<T: CredentialWriter + Audit + Outbox + Commit> ChangeCredentialsTx for T {}
+
+/// What keeping a credential may touch that was made by whoever held a claim.
+pub trait KeepCredentialTx: CredentialWriter + Audit + ConfirmClaim + Commit {}
+impl<T: CredentialWriter + Audit + ConfirmClaim + Commit> KeepCredentialTx for T {}
 
 /// Finds out whose assistant answered a call.
 #[async_trait]

@@ -9,6 +9,19 @@
 //!
 //! What is deliberately absent: which provider carries a mail ([`mail::Mailer`] is a port) and where records are kept.
 
+pub mod accounts_book;
+pub mod channel;
+pub mod consent;
+pub mod credits;
+pub mod limits;
 pub mod mail;
+pub mod message;
+pub mod model;
+pub mod numbering;
+pub mod providers;
+pub mod segments;
+pub mod send;
+pub mod stats;
+pub mod templates;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -1,12 +1,13 @@
 //! Binding an organization's numbers again: after the assistant that answers them was made anew, or after it decided
 //! that they are to be answered differently.
 
-use serde::{Deserialize, Serialize};
-use voxanne_kernel::{Job, NewJob, OrgScope, ids::OrgId};
+use std::sync::Arc;
 
-use crate::{
-    ports::StepError,
-    set_up::{SetUpLine, spec},
+use serde::{Deserialize, Serialize};
+use voxanne_kernel::{Begin, Job, NewJob, OrgScope, ids::OrgId};
+
+use crate::ports::{
+    LineAssistants, LineProvider, LineTx, NumberSpec, Organization, StepError, provider_name,
 };
 
 /// The job that makes an organization's numbers ring at its present assistant.
@@ -27,13 +28,30 @@ impl BindNumbers {
     }
 }
 
-impl SetUpLine {
+/// Binds numbers to the assistant that answers them.
+#[derive(Clone)]
+pub struct BindLine {
+    store: Arc<dyn Begin<dyn LineTx>>,
+    provider: Arc<dyn LineProvider>,
+    assistants: Arc<dyn LineAssistants>,
+}
+
+impl BindLine {
+    /// Reads records in `store`; `assistants` is a neighbour.
+    pub fn new(
+        store: Arc<dyn Begin<dyn LineTx>>,
+        provider: Arc<dyn LineProvider>,
+        assistants: Arc<dyn LineAssistants>,
+    ) -> Self {
+        Self { store, provider, assistants }
+    }
+
     /// Makes every number that the organization has ring at its present inbound assistant, or ask us, as it decided.
     /// Without a number or an assistant, or when it was stopped, there is nothing to do.
     ///
     /// # Errors
     /// [`StepError`]; doing it again is safe.
-    pub async fn bind_numbers(&self, scope: &OrgScope) -> Result<(), StepError> {
+    pub async fn run(&self, scope: &OrgScope) -> Result<(), StepError> {
         let mut tx = self.store.begin(scope).await?;
         let (organization, assistant, numbers) =
             (tx.organization().await?, tx.inbound_assistant().await?, tx.numbers().await?);
@@ -57,25 +75,18 @@ impl SetUpLine {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use crate::testing::World;
-
-    #[tokio::test]
-    async fn numbers_follow_to_the_new_assistant() {
-        let world = World::new();
-        world.set_up.bind_numbers(&world.scope).await.unwrap();
-        let line = world.run().await.unwrap();
-        world.store.answer_with(Some("another assistant"));
-        world.set_up.bind_numbers(&world.scope).await.unwrap();
-        assert_eq!(world.provider.bound_to(&line.number.provider_id).as_deref(), Some("another assistant"));
-        assert_eq!(world.provider.held(), ["number"]);
-
-        world.store.answer_with(None);
-        world.set_up.bind_numbers(&world.scope).await.unwrap();
-        world.store.suspend();
-        world.store.answer_with(Some("a third"));
-        world.set_up.bind_numbers(&world.scope).await.unwrap();
-        assert_eq!(world.provider.bound_to(&line.number.provider_id).as_deref(), Some("another assistant"));
+/// How the organization's number should be at the provider.
+pub(crate) fn spec(
+    scope: &OrgScope,
+    organization: Organization,
+    assistant: String,
+    credential: String,
+) -> NumberSpec {
+    NumberSpec {
+        name: provider_name(scope.org()),
+        answering: organization.answering,
+        assistant,
+        credential,
+        fallback: organization.alert_phone,
     }
 }

@@ -1,24 +1,26 @@
-//! Setting an approved organization's line up: signing credential, tools, two assistants, a phone number
+//! Setting an approved organization's line up: a phone number, two assistants, everything linked
 //! (`spec/07-provisioning.md`).
 //!
-//! [`SetUpLine`] is run by a job and can be killed at any instruction: every step first looks for what an interrupted
-//! attempt left, at us and at the provider, and stores what it made before the next step begins. A step that fails
-//! leaves the earlier ones usable, and the job runs again. No provider is called while a unit of work is open.
+//! [`setup`] is the durable saga that makes it and takes it back; [`BindNumbers`] lets numbers follow to an assistant
+//! that was made anew. Tools, the signing credential, assistants and bought numbers are neighbours', behind
+//! [`LineAssistants`] and [`LineNumbers`].
 //!
-//! The signing credential and the assistants are a neighbour's; [`BindNumbers`] lets numbers follow to an assistant that
-//! was made anew.
-//!
-//! It does not buy numbers from a carrier and undoes nothing.
+//! It knows no carrier and no voice service by name, and never asks one while a unit of work is open.
 
 pub mod bind;
 pub mod ports;
-pub mod set_up;
+pub mod setup;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use bind::BindNumbers;
+pub use bind::{BindLine, BindNumbers};
 pub use ports::{
-    Answering, LineAssistants, LineKind, LineNumber, LineProvider, LineRecords, LineTx, NumberSpec,
+    Answering, LineAssistants, LineKind, LineNumber, LineProvider, LineRecords, LineTx, NumberSpec, OnBehalf,
     Organization, ReadyAssistant, RoutedNumber, StepError,
 };
-pub use set_up::{Line, SetUpError, SetUpLine, SetUpOrganization, SetUpStep};
+pub use setup::{
+    CleanUpError, CleanUpSetup, CleanupResults, Failure, ForwardingPhone, GivenBack, LineNumbers,
+    NumberSource, Ran, RetryError, RetrySetup, RunSetup, SetUpOrganization, Setup, SetupNotices, SetupParts,
+    SetupRecords, SetupStatus, SetupTx, SetupWish, ShowSetup, StartError, StartSetup, Started, Step,
+    StepName, StepStatus, TellOperators,
+};

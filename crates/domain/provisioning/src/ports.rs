@@ -1,7 +1,10 @@
 //! What setting a line up needs, in this domain's words.
 
 use async_trait::async_trait;
-use voxanne_kernel::{Commit, E164, OrgScope, ProviderError, StoreError, ids::OrgId};
+use voxanne_kernel::{
+    Claim, Commit, E164, OrgScope, ProviderError, StoreError,
+    ids::{OrgId, SetupId},
+};
 
 /// Why a step is not done. Doing it again is always safe.
 #[derive(Debug, thiserror::Error)]
@@ -15,12 +18,57 @@ pub enum StepError {
     /// A stored secret cannot be read.
     #[error("a stored secret cannot be read")]
     Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No number is for sale where one was asked for.
+    #[error("there are no numbers for sale there")]
+    NoneForSale {
+        /// Area codes nearby that have some.
+        nearby: Vec<String>,
+    },
+    /// The organization has an account of its own at the carrier, so nothing is bought for it.
+    #[error("the organization has an account of its own")]
+    OwnAccount,
+    /// It is not allowed, or not possible until somebody changes something; why, as a stable code.
+    #[error("it is not possible: {0}")]
+    Denied(&'static str),
     /// The provider failed.
     #[error(transparent)]
     Provider(#[from] ProviderError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl StepError {
+    /// Whether the same may succeed later without anybody changing anything.
+    pub fn is_worth_retrying(&self) -> bool {
+        match self {
+            Self::Busy | Self::Store(_) => true,
+            Self::Provider(error) => error.is_worth_retrying(),
+            Self::Missing(_)
+            | Self::Unreadable(_)
+            | Self::NoneForSale { .. }
+            | Self::OwnAccount
+            | Self::Denied(_) => false,
+        }
+    }
+
+    /// Why, as a stable code that may be stored and shown: none of the provider's words.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Missing(_) => "incomplete_records",
+            Self::Unreadable(_) => "credential_unreadable",
+            Self::NoneForSale { .. } => "no_numbers_available",
+            Self::OwnAccount => "twilio_slot_taken",
+            Self::Denied(code) => code,
+            Self::Provider(ProviderError::RetryLater { .. } | ProviderError::Unclear(_)) => {
+                "provider_unavailable"
+            }
+            Self::Provider(ProviderError::Refused(_)) => "provider_refused",
+            Self::Provider(ProviderError::OurFault(_)) => "provider_misconfigured",
+            Self::Store(_) => "internal_error",
+        }
+    }
 }
 
 /// What setup needs to know of the organization.
@@ -36,6 +84,8 @@ pub struct Organization {
     pub answering: Answering,
     /// Where calls go when nothing else answers.
     pub alert_phone: Option<E164>,
+    /// Whether somebody owns it.
+    pub has_owner: bool,
 }
 
 /// How a number's calls are answered (decision D22).
@@ -54,6 +104,11 @@ pub enum LineKind {
     Inbound,
     /// Makes calls.
     Outbound,
+}
+
+impl LineKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Inbound, Self::Outbound];
 }
 
 /// A number as the provider has it.
@@ -103,6 +158,9 @@ pub trait LineProvider: Send + Sync {
 
     /// Makes a number's calls be answered as `spec` says; `false` when it was deleted.
     async fn bind_number(&self, id: &str, spec: &NumberSpec) -> Result<bool, ProviderError>;
+
+    /// Takes a number out of the service; one that is gone already is as good.
+    async fn delete_number(&self, id: &str) -> Result<(), ProviderError>;
 }
 
 /// An assistant that is ready.
@@ -112,6 +170,15 @@ pub struct ReadyAssistant {
     pub id: String,
     /// Its name.
     pub name: String,
+}
+
+/// On whose behalf something is made or deleted.
+#[derive(Debug, Clone, Copy)]
+pub struct OnBehalf<'a> {
+    /// The setup.
+    pub setup: SetupId,
+    /// The right by which it is run: whoever lost it makes and deletes nothing more.
+    pub right: &'a Claim,
 }
 
 /// The neighbour that looks after tools and assistants.
@@ -124,13 +191,19 @@ pub trait LineAssistants: Send + Sync {
     async fn signing_credential(&self, scope: &OrgScope) -> Result<String, StepError>;
 
     /// Makes sure that the organization's assistant of this kind exists, carries the tools and signs with that
-    /// credential. What the organization decided about it before stays. Our record of it is stored.
+    /// credential. What the organization decided about it before stays. Our record of it is stored. One that is made
+    /// now is labelled with the setup, by which an interrupted creation is found.
     async fn prepare(
         &self,
         scope: &OrgScope,
         organization: &str,
         kind: LineKind,
+        on: OnBehalf<'_>,
     ) -> Result<ReadyAssistant, StepError>;
+
+    /// Deletes the organization's assistant of this kind, after taking it off its numbers, and our record of it; also
+    /// one whose creation was interrupted. One that is gone already is as good.
+    async fn remove(&self, scope: &OrgScope, kind: LineKind, on: OnBehalf<'_>) -> Result<(), StepError>;
 }
 
 /// The organization's line in a unit of work.
@@ -142,6 +215,12 @@ pub trait LineRecords: Send {
     /// The provider's id of the assistant that answers, once it has been made.
     async fn inbound_assistant(&mut self) -> Result<Option<String>, StoreError>;
 
+    /// Whether there is a record of an assistant of this kind, be it made already or not.
+    async fn has_assistant(&mut self, kind: LineKind) -> Result<bool, StoreError>;
+
+    /// Whether the organization has an account of its own at the carrier.
+    async fn brings_account(&mut self) -> Result<bool, StoreError>;
+
     /// The organization's numbers, oldest first, whoever provides them.
     async fn numbers(&mut self) -> Result<Vec<RoutedNumber>, StoreError>;
 
@@ -150,9 +229,12 @@ pub trait LineRecords: Send {
 
     /// Routes a number's calls to the organization, replacing an older entry of the same number or id.
     async fn put_number(&mut self, number: &RoutedNumber) -> Result<(), StoreError>;
+
+    /// Routes a number's calls to nobody, if they were routed to this organization.
+    async fn forget_number(&mut self, number: &E164) -> Result<(), StoreError>;
 }
 
-/// What setting a line up may touch.
+/// What binding a line's numbers may touch.
 pub trait LineTx: LineRecords + Commit {}
 impl<T: LineRecords + Commit> LineTx for T {}
 

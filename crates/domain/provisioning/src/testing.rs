@@ -3,18 +3,15 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use voxanne_kernel::{Actor, Begin, Commit, E164, OrgScope, ProviderError, StoreError, ids::OrgId};
+use voxanne_kernel::{Claim, E164, OrgScope, ProviderError};
 
 use crate::{
     ports::{
-        Answering, LineAssistants, LineKind, LineNumber, LineProvider, LineRecords, LineTx, NumberSpec,
-        Organization, ReadyAssistant, RoutedNumber, StepError,
+        Answering, LineAssistants, LineKind, LineNumber, LineProvider, NumberSpec, OnBehalf, ReadyAssistant,
+        RoutedNumber, StepError,
     },
-    set_up::{Line, SetUpError, SetUpLine},
+    setup::{ForwardingPhone, GivenBack, LineNumbers, SetupWish},
 };
-
-/// How many objects setting up creates at the line's provider.
-pub const CREATES: usize = 1;
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -143,16 +140,26 @@ impl LineProvider for MemoryLineProvider {
         *kept = spec.clone();
         Ok(true)
     }
+
+    async fn delete_number(&self, id: &str) -> Result<(), ProviderError> {
+        lock(&self.0).numbers.retain(|(known, _)| known != id);
+        Ok(())
+    }
 }
 
 /// Assistants that are always ready.
 #[derive(Clone, Default)]
-pub struct ReadyAssistants(Arc<Mutex<Vec<LineKind>>>);
+pub struct ReadyAssistants(Arc<Mutex<(Vec<LineKind>, Vec<LineKind>)>>);
 
 impl ReadyAssistants {
     /// Which were prepared, in order.
     pub fn prepared(&self) -> Vec<LineKind> {
-        lock(&self.0).clone()
+        lock(&self.0).0.clone()
+    }
+
+    /// Which were removed, in order.
+    pub fn removed(&self) -> Vec<LineKind> {
+        lock(&self.0).1.clone()
     }
 }
 
@@ -171,143 +178,58 @@ impl LineAssistants for ReadyAssistants {
         _: &OrgScope,
         organization: &str,
         kind: LineKind,
+        _: OnBehalf<'_>,
     ) -> Result<ReadyAssistant, StepError> {
-        lock(&self.0).push(kind);
+        lock(&self.0).0.push(kind);
         Ok(ReadyAssistant { id: format!("assistant-{kind:?}"), name: format!("{organization} {kind:?}") })
     }
-}
 
-#[derive(Clone)]
-struct Rows {
-    is_verified: bool,
-    expects_a_number: bool,
-    assistant: Option<String>,
-    numbers: Vec<RoutedNumber>,
-}
-
-/// One organization's records in memory. Clones share them.
-#[derive(Clone)]
-pub struct MemoryLine(Arc<Mutex<Rows>>);
-
-impl MemoryLine {
-    /// Which assistant the organization's row names as the one that answers.
-    pub fn answer_with(&self, assistant: Option<&str>) {
-        lock(&self.0).assistant = assistant.map(ToOwned::to_owned);
-    }
-
-    /// Takes the approval away.
-    pub fn suspend(&self) {
-        lock(&self.0).is_verified = false;
-    }
-
-    /// Whether the organization's own number is on its way.
-    pub fn expect_a_number(&self, expected: bool) {
-        lock(&self.0).expects_a_number = expected;
-    }
-
-    /// Routes a number that setup knows nothing of.
-    pub fn route(&self, number: RoutedNumber) {
-        lock(&self.0).numbers.push(number);
-    }
-
-    /// The routed numbers.
-    pub fn numbers(&self) -> Vec<RoutedNumber> {
-        lock(&self.0).numbers.clone()
-    }
-}
-
-struct MemoryTx {
-    store: MemoryLine,
-    rows: Rows,
-}
-
-#[async_trait]
-impl Begin<dyn LineTx> for MemoryLine {
-    async fn begin(&self, _: &OrgScope) -> Result<Box<dyn LineTx>, StoreError> {
-        let rows = lock(&self.0).clone();
-        Ok(Box::new(MemoryTx { store: self.clone(), rows }))
-    }
-}
-
-#[async_trait]
-impl LineRecords for MemoryTx {
-    async fn organization(&mut self) -> Result<Option<Organization>, StoreError> {
-        Ok(Some(Organization {
-            name: "Glow".to_owned(),
-            is_verified: self.rows.is_verified,
-            is_stopped: !self.rows.is_verified,
-            answering: Answering::Bound,
-            alert_phone: None,
-        }))
-    }
-
-    async fn inbound_assistant(&mut self) -> Result<Option<String>, StoreError> {
-        Ok(self.rows.assistant.clone())
-    }
-
-    async fn numbers(&mut self) -> Result<Vec<RoutedNumber>, StoreError> {
-        Ok(self.rows.numbers.clone())
-    }
-
-    async fn expects_a_number(&mut self) -> Result<bool, StoreError> {
-        Ok(self.rows.expects_a_number)
-    }
-
-    async fn put_number(&mut self, number: &RoutedNumber) -> Result<(), StoreError> {
-        self.rows
-            .numbers
-            .retain(|known| known.number != number.number && known.provider_id != number.provider_id);
-        self.rows.numbers.push(number.clone());
+    async fn remove(&self, _: &OrgScope, kind: LineKind, _: OnBehalf<'_>) -> Result<(), StepError> {
+        lock(&self.0).1.push(kind);
         Ok(())
     }
 }
 
+/// Numbers that are always for sale. Clones share what was bought: tags.
+#[derive(Clone, Default)]
+pub struct ReadyNumbers(Arc<Mutex<Vec<String>>>);
+
+impl ReadyNumbers {
+    /// The tags of what was bought and not given back.
+    pub fn bought(&self) -> Vec<String> {
+        lock(&self.0).clone()
+    }
+}
+
 #[async_trait]
-impl Commit for MemoryTx {
-    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        *lock(&self.store.0) = self.rows;
+impl LineNumbers for ReadyNumbers {
+    async fn open_account(&self, _: &OrgScope) -> Result<(), StepError> {
         Ok(())
     }
-}
 
-/// An approved organization, a provider and everything between them.
-pub struct World {
-    /// The organization.
-    pub scope: OrgScope,
-    /// The provider.
-    pub provider: MemoryLineProvider,
-    /// The assistants.
-    pub assistants: ReadyAssistants,
-    /// The records.
-    pub store: MemoryLine,
-    /// The use case over all of them.
-    pub set_up: SetUpLine,
-}
-
-impl World {
-    /// Nothing is set up yet.
-    #[expect(clippy::disallowed_methods, reason = "a test stands in for unpacking a job")]
-    pub fn new() -> Self {
-        let (provider, assistants) = (MemoryLineProvider::default(), ReadyAssistants::default());
-        let rows = Rows { is_verified: true, expects_a_number: false, assistant: None, numbers: Vec::new() };
-        let store = MemoryLine(Arc::new(Mutex::new(rows)));
-        let set_up =
-            SetUpLine::new(Arc::new(store.clone()), Arc::new(provider.clone()), Arc::new(assistants.clone()));
-        let scope = OrgScope::vouch(OrgId::generate(), Actor::System);
-        Self { scope, provider, assistants, store, set_up }
+    async fn buy(&self, _: &OrgScope, _: &SetupWish, tag: &str, _: &Claim) -> Result<E164, StepError> {
+        let mut bought = lock(&self.0);
+        if !bought.iter().any(|known| known == tag) {
+            bought.push(tag.to_owned());
+        }
+        E164::new("+15005550006").map_err(|_| StepError::Missing("a number"))
     }
 
-    /// Sets the line up.
-    ///
-    /// # Errors
-    /// What the use case fails with.
-    pub async fn run(&self) -> Result<Line, SetUpError> {
-        self.set_up.run(&self.scope).await
+    async fn connect(&self, _: &OrgScope, _: &str, _: &Claim) -> Result<RoutedNumber, StepError> {
+        let number = E164::new("+15005550006").map_err(|_| StepError::Missing("a number"))?;
+        Ok(RoutedNumber { number, provider_id: "number-1".to_owned() })
     }
-}
 
-impl Default for World {
-    fn default() -> Self {
-        Self::new()
+    async fn forwarded(&self, _: &OrgScope, _: &str) -> Result<Vec<ForwardingPhone>, StepError> {
+        Ok(Vec::new())
+    }
+
+    async fn give_back(&self, _: &OrgScope, tag: &str) -> Result<GivenBack, StepError> {
+        lock(&self.0).retain(|known| known != tag);
+        Ok(GivenBack::WHOLLY)
+    }
+
+    async fn put_account_away(&self, _: &OrgScope) -> Result<(), StepError> {
+        Ok(())
     }
 }

@@ -11,7 +11,9 @@
 //! - A refused time comes back with the nearest times that are free.
 //! - Local times that the clock skips are refused, those it repeats mean the first of the two, and the outcome says so.
 //!
-//! This crate speaks to no calendar provider, sends nothing, and knows neither SQL nor HTTP.
+//! [`remind`] tells patients of what is coming, once each.
+//!
+//! This crate speaks to no calendar provider, sends nothing itself, and knows neither SQL nor HTTP.
 
 pub mod appointment;
 pub mod approve;
@@ -25,6 +27,7 @@ pub mod ics;
 mod moving;
 pub mod outcome;
 pub mod ports;
+pub mod remind;
 pub mod reschedule;
 pub mod schedule;
 pub mod settings;

@@ -16,6 +16,7 @@
 
 pub mod access;
 pub mod audit_trail;
+pub mod delete;
 pub mod document;
 pub mod fix_membership;
 pub mod manage_members;
@@ -38,6 +39,7 @@ pub mod user;
 
 pub use access::{Access, AccessTokens, Claims, IssueError, IssuedToken, TokenError, TokenIssuer};
 pub use audit_trail::{AuditEvent, AuditTx, ListAudit};
+pub use delete::{DeleteError, DeleteOrganization, DeleteTx, Erased, Erasure, Holding, NotGivenUp};
 pub use document::{Document, NotADocument};
 pub use fix_membership::{FixMembership, MembershipReport};
 pub use manage_members::{ManageMembers, MemberError, MembersTx};

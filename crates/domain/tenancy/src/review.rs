@@ -96,17 +96,21 @@ pub enum Reviewer {
     Operator(UserId),
     /// Whoever has the command line.
     CommandLine,
+    /// A machine that proved that the platform trusts it.
+    Machine,
 }
 
 impl Reviewer {
+    /// A scope in the organization that they work on.
     #[expect(
         clippy::disallowed_methods,
         reason = "operators may enter any organization; `require` checks that they are one"
     )]
-    fn entering(self, org: OrgId) -> OrgScope {
+    pub fn entering(self, org: OrgId) -> OrgScope {
         let actor = match self {
             Self::Operator(user) => Actor::Operator(user),
             Self::CommandLine => Actor::CommandLine,
+            Self::Machine => Actor::Machine,
         };
         OrgScope::vouch(org, actor)
     }
@@ -177,6 +181,30 @@ impl ReviewOrganization {
         org: OrgId,
         decision: Decision,
     ) -> Result<Organization, ReviewError> {
+        let set_up = (decision == Decision::Approve).then(|| self.after_approval.set_up(org));
+        self.carry_out(reviewer, org, decision, set_up).await
+    }
+
+    /// Approves, and records `set_up` as the job that sets the organization up: for whoever has wishes about its line.
+    ///
+    /// # Errors
+    /// See [`ReviewError`].
+    pub async fn approve(
+        &self,
+        reviewer: Reviewer,
+        org: OrgId,
+        set_up: NewJob,
+    ) -> Result<Organization, ReviewError> {
+        self.carry_out(reviewer, org, Decision::Approve, Some(set_up)).await
+    }
+
+    async fn carry_out(
+        &self,
+        reviewer: Reviewer,
+        org: OrgId,
+        decision: Decision,
+        afterwards: Option<NewJob>,
+    ) -> Result<Organization, ReviewError> {
         let scope = reviewer.entering(org);
         let mut tx = self.store.begin(&scope).await?;
         require(&mut *tx, &scope, Role::Owner).await?;
@@ -195,8 +223,8 @@ impl ReviewOrganization {
             after: Some(json!({"status": after.status})),
         })
         .await?;
-        if decision == Decision::Approve {
-            tx.enqueue(self.after_approval.set_up(org)).await?;
+        if let Some(job) = afterwards {
+            tx.enqueue(job).await?;
         }
         tx.commit().await?;
         Ok(after)

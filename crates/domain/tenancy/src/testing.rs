@@ -18,6 +18,7 @@ use voxanne_kernel::{
 use crate::{
     access::{Claims, IssueError, IssuedToken, TokenIssuer},
     audit_trail::{AuditEvent, AuditTx},
+    delete::{DeleteTx, Erased, Erasure},
     fix_membership::MendTx,
     manage_members::MembersTx,
     me::MeTx,
@@ -178,6 +179,19 @@ impl Organizations for MemoryTx {
     async fn save_organization(&mut self, organization: &Organization) -> Result<(), StoreError> {
         self.state.organizations.insert(organization.id, organization.clone());
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Erasure for MemoryTx {
+    async fn erase(&mut self) -> Result<Erased, StoreError> {
+        let org = self.org();
+        let people: Vec<UserId> =
+            self.state.profiles.keys().filter(|(home, _)| *home == org).map(|(_, user)| *user).collect();
+        self.state.organizations.remove(&org);
+        self.state.profiles.retain(|(home, _), _| *home != org);
+        self.state.users.retain(|id, _| !people.contains(id));
+        Ok(Erased::from([("users".to_owned(), u64::try_from(people.len()).unwrap_or(u64::MAX))]))
     }
 }
 
@@ -426,7 +440,7 @@ macro_rules! begins {
     };
 }
 begins! {
-    inside an organization: SignUpTx, MembersTx, SettingsTx, ReviewTx, MendTx, AuditTx;
+    inside an organization: SignUpTx, MembersTx, SettingsTx, ReviewTx, DeleteTx, MendTx, AuditTx;
     outside: SignInTx, RefreshTx, MeTx, OperatorAccountsTx, DirectoryTx
 }
 

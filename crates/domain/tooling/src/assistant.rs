@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde_json::{Value, json};
 use voxanne_kernel::{
-    ids::OrgId,
+    ids::{OrgId, SetupId},
     text::{cut_at_word, one_line},
 };
 
@@ -71,6 +71,8 @@ pub struct AssistantBlueprint {
     pub org: OrgId,
     /// Which of the two; likewise.
     pub kind: AssistantKind,
+    /// The setup that it is part of; likewise. What it says already stays where there is none.
+    pub setup: Option<SetupId>,
     /// What the organization decided.
     pub settings: AssistantSettings,
     /// Where its messages go.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 use voxanne_kernel::{
-    Begin, Claim, Claims, Clock, NewAudit, OrgScope, ProviderError, StoreError, ids::AssistantId,
+    Begin, Claim, Claims, Clock, ExtendClaim, NewAudit, OrgScope, ProviderError, StoreError,
+    ids::{AssistantId, SetupId},
 };
 
 use crate::{
@@ -136,6 +137,28 @@ pub struct Upkeep {
 pub(crate) struct Hold<'a> {
     pub(crate) scope: &'a OrgScope,
     pub(crate) claim: &'a Claim,
+    /// The setup that this is part of.
+    pub(crate) setup: Option<InSetup<'a>>,
+}
+
+/// The setup that something is part of, and the right by which that is run: whoever lost it does nothing more.
+#[derive(Debug, Clone, Copy)]
+pub struct InSetup<'a> {
+    /// Labels what is made.
+    pub id: SetupId,
+    /// Is renewed with the right to the assistant.
+    pub right: &'a Claim,
+}
+
+impl Hold<'_> {
+    /// Renews every right that this is done by.
+    pub(crate) async fn renew<Tx: ExtendClaim + ?Sized>(&self, tx: &mut Tx) -> Result<(), NotOurs> {
+        renew(tx, self.claim).await?;
+        match self.setup {
+            Some(setup) => renew(tx, setup.right).await,
+            None => Ok(()),
+        }
+    }
 }
 
 /// How the provider came to hold the assistant.
@@ -172,7 +195,22 @@ impl EnsureAssistant {
         kind: AssistantKind,
     ) -> Result<EnsuredAssistant, EnsureError> {
         let settings = AssistantSettings::default_for(organization, kind);
-        self.fulfil(scope, kind, Wish::AsItIs(settings)).await
+        self.fulfil(scope, kind, Wish::AsItIs(settings), None).await
+    }
+
+    /// The same as part of a setup, with which the assistant is labelled.
+    ///
+    /// # Errors
+    /// [`EnsureError`]; asking again is safe.
+    pub async fn run_in_setup(
+        &self,
+        scope: &OrgScope,
+        organization: &str,
+        kind: AssistantKind,
+        setup: InSetup<'_>,
+    ) -> Result<EnsuredAssistant, EnsureError> {
+        let settings = AssistantSettings::default_for(organization, kind);
+        self.fulfil(scope, kind, Wish::AsItIs(settings), Some(setup)).await
     }
 
     /// Makes the assistant what is wished for.
@@ -181,30 +219,53 @@ impl EnsureAssistant {
         scope: &OrgScope,
         kind: AssistantKind,
         wish: Wish,
+        setup: Option<InSetup<'_>>,
     ) -> Result<EnsuredAssistant, EnsureError> {
         let credential = self.signing.ensure(scope).await?;
         let claim = self.alone.claim(scope, &claimed_as(kind)).await?.ok_or(EnsureError::Busy)?;
-        let ensured = self.ensure(&Hold { scope, claim: &claim }, kind, wish, credential).await;
+        let mut made = None;
+        let hold = Hold { scope, claim: &claim, setup };
+        let ensured = self.ensure(&hold, kind, wish, credential, &mut made).await;
         let unclear = match ensured {
             Err(EnsureError::Provider(ProviderError::Unclear(_))) => Some(self.store.begin(scope).await),
             _ => None,
         };
         self.alone.finish(scope, claim, unclear).await;
+        if let (Err(EnsureError::Busy), Some(id)) = (&ensured, made)
+            && let Err(error) = self.withdraw(scope, kind, &id).await
+        {
+            let chain = &error as &dyn std::error::Error;
+            tracing::warn!(org_id = %scope.org(), %kind, error = chain, "an assistant is left that nobody uses");
+        }
         ensured
     }
 
+    /// Deletes an assistant that was made too late: somebody else had taken over. Unless that one uses it.
+    async fn withdraw(&self, scope: &OrgScope, kind: AssistantKind, id: &str) -> Result<(), EnsureError> {
+        let claim = self.alone.claim(scope, &claimed_as(kind)).await?.ok_or(EnsureError::Busy)?;
+        let withdrawn = match self.held(&Hold { scope, claim: &claim, setup: None }, kind).await {
+            Ok(Some(record)) if record.provider_id.as_deref() == Some(id) => Ok(()),
+            Ok(_) => self.provider.delete_assistant(id).await.map_err(EnsureError::from),
+            Err(error) => Err(error),
+        };
+        self.alone.release(scope, claim).await;
+        withdrawn
+    }
+
+    /// What is made on the way, or found to have been, is noted in `made`.
     async fn ensure(
         &self,
         hold: &Hold<'_>,
         kind: AssistantKind,
         wish: Wish,
         credential: String,
+        made: &mut Option<String>,
     ) -> Result<EnsuredAssistant, EnsureError> {
         let tools = KnownTools::of(&self.registrations.registered().await?);
         let before = self.held(hold, kind).await?;
         let tools = tools.for_carrier_of(before.as_ref().map_or(&[], |before| &before.tool_ids));
         let wanted = self.wanted(before.as_ref(), kind, wish.clone(), &tools);
-        let blueprint = self.blueprint(hold.scope, &wanted, &tools, credential.clone());
+        let blueprint = self.blueprint(hold, &wanted, &tools, credential.clone());
 
         let known = before.as_ref().and_then(|record| record.provider_id.clone());
         let (wanted, id, came) =
@@ -215,7 +276,7 @@ impl EnsureAssistant {
                     // decided does not depend on it. Linking them again is the job's, which says what is wrong.
                     let none = tools.set_aside();
                     let wanted = self.wanted(before.as_ref(), kind, wish.clone(), &none);
-                    let blueprint = self.blueprint(hold.scope, &wanted, &none, credential);
+                    let blueprint = self.blueprint(hold, &wanted, &none, credential);
                     let (id, came) =
                         self.at_provider(hold, before.as_ref(), &wanted, &blueprint, &wish).await?;
                     (wanted, id, came)
@@ -228,6 +289,9 @@ impl EnsureAssistant {
             was_deleted: known.as_ref().is_some_and(|known| *known != id),
             provider_id: id.clone(),
         };
+        if came == Came::Made {
+            *made = Some(id.clone());
+        }
         let after = AssistantRecord { provider_id: Some(id), creation_begun: None, ..wanted };
         self.remember(hold, before.as_ref(), &after, &tools, came).await?;
         Ok(ensured)
@@ -259,14 +323,15 @@ impl EnsureAssistant {
 
     pub(crate) fn blueprint(
         &self,
-        scope: &OrgScope,
+        hold: &Hold<'_>,
         wanted: &AssistantRecord,
         tools: &KnownTools,
         credential: String,
     ) -> AssistantBlueprint {
         AssistantBlueprint {
-            org: scope.org(),
+            org: hold.scope.org(),
             kind: wanted.kind,
+            setup: hold.setup.map(|setup| setup.id),
             settings: wanted.settings.clone(),
             server_url: self.server_url.clone(),
             signing_credential: credential,
@@ -359,7 +424,7 @@ impl EnsureAssistant {
         kind: AssistantKind,
     ) -> Result<(), EnsureError> {
         let mut tx = self.store.begin(hold.scope).await?;
-        renew(&mut *tx, hold.claim).await?;
+        hold.renew(&mut *tx).await?;
         match before {
             Some(before) => tx.put_assistant(before).await?,
             None => tx.remove_assistant(kind).await?,
@@ -377,13 +442,13 @@ impl EnsureAssistant {
 
     async fn renew(&self, hold: &Hold<'_>) -> Result<(), EnsureError> {
         let mut tx = self.store.begin(hold.scope).await?;
-        renew(&mut *tx, hold.claim).await?;
+        hold.renew(&mut *tx).await?;
         Ok(tx.commit().await?)
     }
 
     pub(crate) async fn put(&self, hold: &Hold<'_>, record: &AssistantRecord) -> Result<(), EnsureError> {
         let mut tx = self.store.begin(hold.scope).await?;
-        renew(&mut *tx, hold.claim).await?;
+        hold.renew(&mut *tx).await?;
         tx.put_assistant(record).await?;
         Ok(tx.commit().await?)
     }
@@ -399,7 +464,7 @@ impl EnsureAssistant {
     ) -> Result<(), EnsureError> {
         let org = hold.scope.org();
         let mut tx = self.store.begin(hold.scope).await?;
-        renew(&mut *tx, hold.claim).await?;
+        hold.renew(&mut *tx).await?;
         tx.put_assistant(after).await?;
         let rows = states::of(&tx.assistants().await?, tools, &tx.tools().await?);
         tx.put_tools(&rows).await?;

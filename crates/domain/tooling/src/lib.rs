@@ -57,7 +57,7 @@ pub use desk::{
     AvailabilityAsk, BookingAsk, CancelAsk, Declined, DeskError, Direction, FrontDesk, LookupAsk, Openings,
     Origin, PartOfDay, Price, Refusal, RescheduleAsk, TransferAsk, Transferred, Visit,
 };
-pub use ensure::{EnsureAssistant, EnsureError, EnsuredAssistant, Upkeep};
+pub use ensure::{EnsureAssistant, EnsureError, EnsuredAssistant, InSetup, Upkeep};
 pub use name::ToolName;
 pub use ports::{
     AfterCreation, AssistantRecord, AssistantRecords, AssistantsTx, Claim, ClaimToken, HostedTool,
@@ -74,6 +74,6 @@ pub use settings::{
     SystemPrompt,
 };
 pub use show::{Agent, AgentTool, ShowAgents, ToolSync};
-pub use signing::{SigningCredential, SigningError};
+pub use signing::{SigningCredential, SigningError, credential_name};
 pub use sync::{LinkTools, LostTools, SyncTools, Synced};
 pub use voice::{Voice, VoiceReplaced};

@@ -78,6 +78,9 @@ pub trait SigningProvider: Send + Sync {
         name: &str,
         secret: &SecretString,
     ) -> Result<bool, ProviderError>;
+
+    /// Deletes a credential; one that is gone is as good as deleted.
+    async fn delete_credential(&self, id: &str) -> Result<(), ProviderError>;
 }
 
 /// Why an organization's secret could not be read.

@@ -41,7 +41,7 @@ impl EnsureAssistant {
         }
         let credential = self.signing().ensure(scope).await?;
         let claim = self.alone.claim(scope, &claimed_as(kind)).await?.ok_or(EnsureError::Busy)?;
-        let linked = self.link(&Hold { scope, claim: &claim }, kind, tools, credential).await;
+        let linked = self.link(&Hold { scope, claim: &claim, setup: None }, kind, tools, credential).await;
         self.alone.release(scope, claim).await;
         linked
     }
@@ -56,7 +56,7 @@ impl EnsureAssistant {
         let Some(record) = self.held(hold, kind).await? else { return Ok(Relinked::Absent) };
         let Some(id) = record.provider_id.clone() else { return Ok(Relinked::Absent) };
         let tools = tools.clone().for_carrier_of(&record.tool_ids);
-        let blueprint = self.blueprint(hold.scope, &record, &tools, credential);
+        let blueprint = self.blueprint(hold, &record, &tools, credential);
         let linked = self.change(hold, &id, &blueprint, false).await;
         let (tool_ids, link_error) = match &linked {
             Ok(true) => (tools.carried(&record.tool_ids), None),

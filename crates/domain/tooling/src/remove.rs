@@ -1,12 +1,12 @@
 //! Taking an assistant away: off its numbers first, then from the provider, then from our rows.
 
 use serde_json::json;
-use voxanne_kernel::{Claim, NewAudit, OrgScope, ProviderError, StoreError};
+use voxanne_kernel::{NewAudit, OrgScope, ProviderError, StoreError};
 
 use crate::{
-    alone::{NotOurs, renew},
+    alone::NotOurs,
     assistant::AssistantKind,
-    ensure::{EnsureAssistant, claimed_as},
+    ensure::{EnsureAssistant, Hold, InSetup, claimed_as},
     ports::AssistantRecord,
     register::KnownTools,
     states,
@@ -59,68 +59,87 @@ impl RemoveAssistant {
     /// # Errors
     /// [`RemoveError`]; the row is still there unless it is [`RemoveError::NotFound`].
     pub async fn run(&self, scope: &OrgScope, kind: AssistantKind) -> Result<(), RemoveError> {
+        self.run_as_part(scope, kind, None).await
+    }
+
+    /// The same as part of taking a setup back.
+    ///
+    /// # Errors
+    /// [`RemoveError`], likewise.
+    pub async fn run_in_setup(
+        &self,
+        scope: &OrgScope,
+        kind: AssistantKind,
+        setup: InSetup<'_>,
+    ) -> Result<(), RemoveError> {
+        self.run_as_part(scope, kind, Some(setup)).await
+    }
+
+    async fn run_as_part(
+        &self,
+        scope: &OrgScope,
+        kind: AssistantKind,
+        setup: Option<InSetup<'_>>,
+    ) -> Result<(), RemoveError> {
         if self.ensure.store.begin(scope).await?.assistant(kind).await?.is_none() {
             return Err(RemoveError::NotFound);
         }
         let claim = self.ensure.alone.claim(scope, &claimed_as(kind)).await?.ok_or(RemoveError::Busy)?;
-        let removed = self.remove(scope, &claim, kind).await;
+        let removed = self.remove(&Hold { scope, claim: &claim, setup }, kind).await;
         self.ensure.alone.release(scope, claim).await;
         removed
     }
 
-    async fn remove(&self, scope: &OrgScope, claim: &Claim, kind: AssistantKind) -> Result<(), RemoveError> {
-        let record = self.ensure.store.begin(scope).await?.assistant(kind).await?;
+    async fn remove(&self, hold: &Hold<'_>, kind: AssistantKind) -> Result<(), RemoveError> {
+        let record = self.ensure.store.begin(hold.scope).await?.assistant(kind).await?;
         let record = record.ok_or(RemoveError::NotFound)?;
         if let Some(id) = &record.provider_id {
-            self.remove_at_provider(scope, claim, id).await?;
+            self.remove_at_provider(hold, id).await?;
         }
         if record.creation_begun.is_some() {
             for _ in 0..MOST_LEFT {
-                let Some(left) = self.ensure.provider.find_assistant(scope.org(), kind).await? else { break };
-                self.remove_at_provider(scope, claim, &left).await?;
+                let Some(left) = self.ensure.provider.find_assistant(hold.scope.org(), kind).await? else {
+                    break;
+                };
+                self.remove_at_provider(hold, &left).await?;
             }
         }
-        self.forget(scope, claim, &record).await
+        self.forget(hold, &record).await
     }
 
-    async fn remove_at_provider(&self, scope: &OrgScope, claim: &Claim, id: &str) -> Result<(), RemoveError> {
+    async fn remove_at_provider(&self, hold: &Hold<'_>, id: &str) -> Result<(), RemoveError> {
         let provider = &self.ensure.provider;
-        self.renew(scope, claim).await?;
+        self.renew(hold).await?;
         if let Err(error) = provider.release_numbers(id).await {
-            self.settle(scope, claim, error).await?;
+            self.settle(hold, error).await?;
             provider.release_numbers(id).await?;
         }
-        self.renew(scope, claim).await?;
+        self.renew(hold).await?;
         if let Err(error) = provider.delete_assistant(id).await {
-            self.settle(scope, claim, error).await?;
+            self.settle(hold, error).await?;
             provider.delete_assistant(id).await?;
         }
         Ok(())
     }
 
     /// Lets an answer that was lost be settled by doing it again, which changes nothing the second time.
-    async fn settle(&self, scope: &OrgScope, claim: &Claim, error: ProviderError) -> Result<(), RemoveError> {
+    async fn settle(&self, hold: &Hold<'_>, error: ProviderError) -> Result<(), RemoveError> {
         match error {
-            ProviderError::Unclear(_) => self.renew(scope, claim).await,
+            ProviderError::Unclear(_) => self.renew(hold).await,
             error => Err(error.into()),
         }
     }
 
-    async fn renew(&self, scope: &OrgScope, claim: &Claim) -> Result<(), RemoveError> {
-        let mut tx = self.ensure.store.begin(scope).await?;
-        renew(&mut *tx, claim).await?;
+    async fn renew(&self, hold: &Hold<'_>) -> Result<(), RemoveError> {
+        let mut tx = self.ensure.store.begin(hold.scope).await?;
+        hold.renew(&mut *tx).await?;
         Ok(tx.commit().await?)
     }
 
-    async fn forget(
-        &self,
-        scope: &OrgScope,
-        claim: &Claim,
-        record: &AssistantRecord,
-    ) -> Result<(), RemoveError> {
+    async fn forget(&self, hold: &Hold<'_>, record: &AssistantRecord) -> Result<(), RemoveError> {
         let tools = KnownTools::of(&self.ensure.registrations.registered().await?);
-        let mut tx = self.ensure.store.begin(scope).await?;
-        renew(&mut *tx, claim).await?;
+        let mut tx = self.ensure.store.begin(hold.scope).await?;
+        hold.renew(&mut *tx).await?;
         tx.remove_assistant(record.kind).await?;
         let rows = states::of(&tx.assistants().await?, &tools, &tx.tools().await?);
         tx.put_tools(&rows).await?;

@@ -48,7 +48,7 @@ impl SaveAgent {
         let organization = self.ensure.store.begin(scope).await?.organization_name().await?;
         let organization = organization.ok_or(EnsureError::NoOrganization)?;
         let (settings, voice_replaced) = draft.complete(&organization, kind);
-        let assistant = self.ensure.fulfil(scope, kind, Wish::Settings(settings)).await?;
+        let assistant = self.ensure.fulfil(scope, kind, Wish::Settings(settings), None).await?;
         Ok(SavedAgent { assistant, voice_replaced })
     }
 }

@@ -83,13 +83,32 @@ impl SigningCredential {
             return Ok(id);
         }
         let claim = self.alone.claim(scope, WHAT).await?.ok_or(SigningError::Busy)?;
-        let made = self.make(scope, &claim).await;
+        let mut created = None;
+        let made = self.make(scope, &claim, &mut created).await;
         let unclear = match made {
             Err(SigningError::Provider(ProviderError::Unclear(_))) => Some(self.store.begin(scope).await),
             _ => None,
         };
         self.alone.finish(scope, claim, unclear).await;
+        if let (Err(SigningError::Busy), Some(id)) = (&made, created)
+            && let Err(error) = self.withdraw(scope, &id).await
+        {
+            let chain = &error as &dyn std::error::Error;
+            tracing::warn!(org_id = %scope.org(), error = chain, "a signing credential is left that nobody uses");
+        }
         made
+    }
+
+    /// Deletes a credential that was created too late: somebody else had taken over. Unless that one uses it.
+    async fn withdraw(&self, scope: &OrgScope, id: &str) -> Result<(), SigningError> {
+        let claim = self.alone.claim(scope, WHAT).await?.ok_or(SigningError::Busy)?;
+        let withdrawn = match self.known(scope).await {
+            Ok(record) if record.id.as_deref() == Some(id) => Ok(()),
+            Ok(_) => self.provider.delete_credential(id).await.map_err(SigningError::from),
+            Err(error) => Err(error.into()),
+        };
+        self.alone.release(scope, claim).await;
+        withdrawn
     }
 
     /// Gives the provider the organization's current secret, after it was rotated. A credential that somebody deleted
@@ -119,7 +138,13 @@ impl SigningCredential {
         self.secrets.current(scope).await?.ok_or(SigningError::NoSecret)
     }
 
-    async fn make(&self, scope: &OrgScope, claim: &Claim) -> Result<String, SigningError> {
+    /// What is created on the way is noted in `created`.
+    async fn make(
+        &self,
+        scope: &OrgScope,
+        claim: &Claim,
+        created: &mut Option<String>,
+    ) -> Result<String, SigningError> {
         let record = self.known(scope).await?;
         if let Some(id) = record.id {
             return Ok(id);
@@ -148,6 +173,7 @@ impl SigningCredential {
                 return Err(error.into());
             }
         };
+        *created = Some(id.clone());
         self.made(scope, claim, id).await
     }
 
@@ -181,6 +207,6 @@ impl SigningCredential {
 }
 
 /// The name of an organization's credential at the provider: `org-` and its id, exactly 40 characters.
-fn credential_name(org: OrgId) -> String {
+pub fn credential_name(org: OrgId) -> String {
     format!("org-{org}")
 }

@@ -5,6 +5,8 @@
 //! in plain text.
 
 mod line;
+mod mime;
+mod send;
 
 use std::{error::Error as _, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -27,9 +29,10 @@ use voxanne_credentials::{
     secrets::{Smtp, SmtpTls},
 };
 use voxanne_http::{LookupError, Reach};
-use voxanne_kernel::ProviderError;
+use voxanne_kernel::{Clock, ProviderError};
 
 use line::Line;
+pub use send::SmtpEmail;
 
 /// How long each of a host's addresses has to accept a connection.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -37,24 +40,31 @@ const CONNECT: Duration = Duration::from_secs(3);
 const MECHANISMS: &[Mechanism] = &[Mechanism::Plain, Mechanism::Login];
 
 /// Speaks to mail servers.
-#[derive(Debug)]
+#[derive(Clone)]
 pub(crate) struct Client {
     reach: Reach,
     patience: Duration,
+    clock: Arc<dyn Clock>,
     authorities: Vec<CertificateDer<'static>>,
 }
 
-/// Why a conversation ended before its end.
+/// Why a conversation ended before anybody was written to.
 enum Halt {
-    /// The server, or what the account says of it, cannot be used.
-    Verdict(Verdict),
+    /// The host is on a private network.
+    NotAllowed,
+    /// No TLS, or a certificate for somebody else: the host, port or mode is wrong.
+    Insecure,
+    /// The server offers no way to encrypt or to sign in that we speak.
+    Unusable,
+    /// It does not know the user.
+    Rejected,
     /// Nothing is known.
     Failure(ProviderError),
 }
 
 impl Client {
-    pub(crate) fn new(reach: Reach, patience: Duration) -> Self {
-        Self { reach, patience, authorities: Vec::new() }
+    pub(crate) fn new(reach: Reach, patience: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self { reach, patience, clock, authorities: Vec::new() }
     }
 
     pub(crate) fn trust(&mut self, authority: CertificateDer<'static>) {
@@ -63,28 +73,38 @@ impl Client {
 
     /// Whether the server takes the account's user: connects, encrypts, signs in, and leaves without a message.
     pub(crate) async fn verify(&self, account: &Smtp) -> Result<Verdict, ProviderError> {
-        match tokio::time::timeout(self.patience, self.sign_in(account)).await {
-            Ok(Ok(())) => Ok(Verdict::Verified),
-            Ok(Err(Halt::Verdict(verdict))) => Ok(verdict),
-            Ok(Err(Halt::Failure(error))) => Err(error),
-            Err(_) => Err(later("the mail server took too long")),
+        match self.sign_in(account).await {
+            Ok(mut connection) => {
+                // It has said what was asked of it; how it takes its leave matters no more.
+                tokio::time::timeout(self.patience, connection.quit()).await.ok();
+                Ok(Verdict::Verified)
+            }
+            Err(Halt::NotAllowed) => Ok(Verdict::Rejected(Rejection::HostNotAllowed)),
+            Err(Halt::Insecure | Halt::Unusable | Halt::Rejected) => {
+                Ok(Verdict::Rejected(Rejection::Credentials))
+            }
+            Err(Halt::Failure(error)) => Err(error),
         }
     }
 
-    async fn sign_in(&self, account: &Smtp) -> Result<(), Halt> {
-        let addresses =
-            self.reach.addresses(&account.host, account.port).await.map_err(|error| match error {
-                LookupError::NotPublic(_) => Halt::Verdict(Verdict::Rejected(Rejection::HostNotAllowed)),
-                error @ LookupError::Unknown(_) => Halt::Failure(later(error)),
-            })?;
+    /// An encrypted conversation with the account's user signed in.
+    async fn sign_in(&self, account: &Smtp) -> Result<AsyncSmtpConnection, Halt> {
+        let signed_in = tokio::time::timeout(self.patience, self.converse(account)).await;
+        signed_in.unwrap_or_else(|_| Err(Halt::Failure(later("the mail server took too long"))))
+    }
+
+    async fn converse(&self, account: &Smtp) -> Result<AsyncSmtpConnection, Halt> {
+        let addresses = self.reach.addresses(&account.host, account.port).await;
+        let addresses = addresses.map_err(|error| match error {
+            LookupError::NotPublic(_) => Halt::NotAllowed,
+            error @ LookupError::Unknown(_) => Halt::Failure(later(error)),
+        })?;
         let mut connection = Box::pin(self.connect(account, &addresses)).await?;
         if let (Some(user), Some(password)) = (&account.username, &account.password) {
             let user = Credentials::new(user.clone(), password.expose_secret().to_owned());
             connection.auth(MECHANISMS, &user).await.map_err(|error| refused(&error))?;
         }
-        // It has said what was asked of it; how it takes its leave matters no more.
-        connection.quit().await.ok();
-        Ok(())
+        Ok(connection)
     }
 
     /// A conversation that is encrypted from here on.
@@ -94,16 +114,16 @@ impl Client {
         let (hello, name) = (ClientId::default(), account.host.trim_start_matches('[').trim_end_matches(']'));
         match account.tls {
             SmtpTls::Implicit => {
-                let name = ServerName::try_from(name.to_owned()).map_err(|_| unusable())?;
+                let name = ServerName::try_from(name.to_owned()).map_err(|_| Halt::Insecure)?;
                 let stream =
                     self.connector()?.connect(name, stream).await.map_err(|error| unreached(&error))?;
-                converse(Line::new(stream, peer), &hello).await
+                greet(Line::new(stream, peer), &hello).await
             }
             SmtpTls::StartTls => {
-                let mut connection = converse(Line::new(stream, peer), &hello).await?;
+                let mut connection = greet(Line::new(stream, peer), &hello).await?;
                 if !connection.can_starttls() {
                     connection.abort().await;
-                    return Err(unusable());
+                    return Err(Halt::Unusable);
                 }
                 let tls = self.parameters(name)?;
                 connection.starttls(tls, &hello).await.map_err(|error| unspoken(&error))?;
@@ -151,7 +171,7 @@ async fn reach(addresses: &[SocketAddr]) -> Result<TcpStream, Halt> {
 }
 
 /// Hears the greeting and greets.
-async fn converse<S>(line: Line<S>, hello: &ClientId) -> Result<AsyncSmtpConnection, Halt>
+async fn greet<S>(line: Line<S>, hello: &ClientId) -> Result<AsyncSmtpConnection, Halt>
 where
     Line<S>: AsyncTokioStream + 'static,
 {
@@ -163,7 +183,7 @@ where
 fn unreached(error: &io::Error) -> Halt {
     // A certificate for somebody else, or no TLS where TLS was expected: the host, port or mode is wrong.
     if error.kind() == io::ErrorKind::InvalidData {
-        return unusable();
+        return Halt::Insecure;
     }
     Halt::Failure(later(format!("the mail server cannot be reached: {}", error.kind())))
 }
@@ -192,11 +212,13 @@ fn cause(error: &Error) -> Option<&io::Error> {
 
 /// A sign-in that did not succeed. A server without a mechanism that we speak cannot be used either.
 fn refused(error: &Error) -> Halt {
-    if error.is_permanent() || error.is_client() { unusable() } else { unspoken(error) }
-}
-
-fn unusable() -> Halt {
-    Halt::Verdict(Verdict::Rejected(Rejection::Credentials))
+    if error.is_permanent() {
+        Halt::Rejected
+    } else if error.is_client() {
+        Halt::Unusable
+    } else {
+        unspoken(error)
+    }
 }
 
 fn no_tls(_: impl std::error::Error) -> Halt {

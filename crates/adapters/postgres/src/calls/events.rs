@@ -62,12 +62,11 @@ impl StoredEvents for TenantTx {
     }
 
     async fn mark_processed(&mut self, id: WebhookEventId) -> Result<(), StoreError> {
-        sqlx::query("update webhook_events set processed_at = now() where org_id = $1 and id = $2")
-            .bind(self.org())
-            .bind(id.0)
-            .execute(self.conn())
-            .await
-            .map_err(store_error)?;
+        // Where the recording can be had is kept with the recording, for as long as it is needed.
+        let done =
+            "update webhook_events set processed_at = now(), body = body #- '{what,report,recording_sources}'
+                     where org_id = $1 and id = $2";
+        sqlx::query(done).bind(self.org()).bind(id.0).execute(self.conn()).await.map_err(store_error)?;
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 const FIND: &str = "select c.org_id, c.vapi_call_id, c.call_type
    from calls c
    left join assistants a on a.org_id = c.org_id and a.vapi_assistant_id = c.vapi_assistant_id
-  where c.reported_at is null and c.started_at >= $2 and c.started_at < $1
+  where c.reported_at is null and c.vapi_call_id is not null and c.started_at >= $2 and c.started_at < $1
     and c.ended_reason is distinct from $3
     and case when c.ended_at is null
              then c.started_at + make_interval(secs => coalesce(a.max_duration_seconds, 600)) < $1

@@ -5,8 +5,8 @@ use sqlx::{FromRow, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 use voxanne_calls::{
-    Assessment, Call, CallRecords, Ending, Intent, LeadSignals, Outcome, Progress, ProviderCallId, Redacted,
-    Report, Reported, SentimentScore, Stage, Status, Transfer, Turn, redact::Removed,
+    Assessment, Call, CallEvent, CallRecords, Ending, Intent, LeadSignals, Outcome, Progress, ProviderCallId,
+    Redacted, Report, Reported, SentimentScore, Stage, Status, Transfer, Turn, redact::Removed,
 };
 use voxanne_kernel::{
     E164, Money, StoreError,
@@ -23,6 +23,16 @@ const ADD: &str = "insert into calls
         (id, org_id, vapi_call_id, call_type, status, vapi_assistant_id, phone_number, started_at, booking_confirmed)
  values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
      on conflict (org_id, vapi_call_id) do nothing";
+
+/// The provider's word for our own id counts first, also of a call that we had given up; else it is the call that waits
+/// for an answer about this number.
+const ADOPT: &str = "update calls set vapi_call_id = $2, updated_at = now()
+  where org_id = $1 and vapi_call_id is null and (ended_at is null or id = $3)
+    and id = coalesce(
+        (select call_id from call_backs where org_id = $1 and call_id = $3),
+        (select call_id from call_backs
+          where org_id = $1 and phone_number = $4 and placement = 'asked' order by requested_at limit 1))
+    and not exists (select from calls known where known.org_id = $1 and known.vapi_call_id = $2)";
 
 const LOCK: &str = "select id, vapi_call_id, call_type, status, vapi_assistant_id, phone_number, contact_id, started_at,
         ended_at, duration_seconds, ended_reason, cost_micros, sentiment_score, urgency, outcome, summary, transcript,
@@ -147,6 +157,7 @@ impl CallRecord {
                 reason: self.transfer_reason.clone().map(Redacted::from_store),
             }),
             has_recording: self.recording_status != "none",
+            recording_sources: Vec::new(),
             removed: read!(self, "redactions", removed).unwrap_or_default(),
         })
     }
@@ -154,6 +165,18 @@ impl CallRecord {
 
 #[async_trait]
 impl CallRecords for TenantTx {
+    async fn adopt(&mut self, event: &CallEvent) -> Result<(), StoreError> {
+        sqlx::query(ADOPT)
+            .bind(self.org())
+            .bind(event.call.as_str())
+            .bind(event.ours.map(|id| id.0))
+            .bind(event.phone.as_ref().map(E164::as_str))
+            .execute(self.conn())
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
     async fn lock_or_create(&mut self, first: &Call) -> Result<(Call, bool), StoreError> {
         let added = sqlx::query(ADD)
             .bind(first.id.0)

@@ -3,16 +3,16 @@
 use async_trait::async_trait;
 use sqlx::FromRow;
 use voxanne_kernel::{E164, StoreError};
-use voxanne_provisioning::{Answering, LineRecords, Organization, RoutedNumber};
+use voxanne_provisioning::{Answering, LineKind, LineRecords, Organization, RoutedNumber};
 
+use super::setup::name_of;
 use crate::{
     TenantTx,
     constraint::{corrupt, store_error},
 };
 
-const ORGANIZATION: &str = "select name, status = 'verified' as is_verified,
-        status in ('rejected', 'suspended') as is_stopped, answer_mode = 'dynamic' as is_dynamic,
-        alert_phone
+const ORGANIZATION: &str = "select name, status, answer_mode = 'dynamic' as is_dynamic,
+        alert_phone, exists (select from profiles p where p.org_id = $1 and p.role = 'owner') as has_owner
    from organizations where id = $1";
 
 const INBOUND_ASSISTANT: &str =
@@ -25,6 +25,13 @@ const NUMBERS: &str = "select phone_number, vapi_phone_id from phone_number_mapp
 const EXPECTS_A_NUMBER: &str = "select exists (select from org_credentials
   where org_id = $1 and provider = 'twilio' and source = 'byoc' and is_active and status = 'syncing')";
 
+const HAS_ASSISTANT: &str = "select exists (select from assistants where org_id = $1 and kind = $2)";
+
+const BRINGS_ACCOUNT: &str = "select exists (select from org_credentials
+  where org_id = $1 and provider = 'twilio' and source = 'byoc' and is_active)";
+
+const UNROUTE: &str = "delete from phone_number_mapping where org_id = $1 and phone_number = $2";
+
 const FORGET_NUMBER: &str = "delete from phone_number_mapping
   where org_id = $1 and (phone_number = $2 or vapi_phone_id = $3) and (phone_number, vapi_phone_id) is distinct from ($2, $3)";
 
@@ -36,10 +43,10 @@ const PUT_NUMBER: &str =
 #[derive(FromRow)]
 struct OrganizationRow {
     name: String,
-    is_verified: bool,
-    is_stopped: bool,
+    status: String,
     is_dynamic: bool,
     alert_phone: Option<String>,
+    has_owner: bool,
 }
 
 #[async_trait]
@@ -54,8 +61,9 @@ impl LineRecords for TenantTx {
         let alert_phone = row.alert_phone.as_deref().map(E164::new).transpose();
         Ok(Some(Organization {
             name: row.name,
-            is_verified: row.is_verified,
-            is_stopped: row.is_stopped,
+            has_owner: row.has_owner,
+            is_verified: row.status == "verified",
+            is_stopped: matches!(&*row.status, "rejected" | "suspended"),
             answering: if row.is_dynamic { Answering::Dynamic } else { Answering::Bound },
             alert_phone: alert_phone.map_err(|e| corrupt("organizations", "alert_phone", &self.org(), e))?,
         }))
@@ -68,6 +76,16 @@ impl LineRecords for TenantTx {
             .await
             .map_err(store_error)?;
         Ok(id.flatten())
+    }
+
+    async fn has_assistant(&mut self, kind: LineKind) -> Result<bool, StoreError> {
+        let query = sqlx::query_scalar(HAS_ASSISTANT).bind(self.org()).bind(name_of(kind));
+        query.fetch_one(self.conn()).await.map_err(store_error)
+    }
+
+    async fn brings_account(&mut self) -> Result<bool, StoreError> {
+        let query = sqlx::query_scalar(BRINGS_ACCOUNT).bind(self.org());
+        query.fetch_one(self.conn()).await.map_err(store_error)
     }
 
     async fn numbers(&mut self) -> Result<Vec<RoutedNumber>, StoreError> {
@@ -99,5 +117,10 @@ impl LineRecords for TenantTx {
                 .map_err(store_error)?;
         }
         Ok(())
+    }
+
+    async fn forget_number(&mut self, number: &E164) -> Result<(), StoreError> {
+        let statement = sqlx::query(UNROUTE).bind(self.org()).bind(number.as_str());
+        statement.execute(self.conn()).await.map_err(store_error).map(drop)
     }
 }

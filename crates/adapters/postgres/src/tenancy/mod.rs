@@ -7,6 +7,7 @@
 mod accounts;
 mod audit_trail;
 mod directory;
+mod erasure;
 mod members;
 mod newcomer;
 mod organizations;
@@ -17,8 +18,8 @@ pub use newcomer::NewcomerTx;
 use sqlx::PgConnection;
 use voxanne_kernel::StoreError;
 use voxanne_tenancy::{
-    audit_trail as trail, fix_membership, manage_members, me, operators, refresh, review, settings, sign_in,
-    sign_up,
+    audit_trail as trail, delete, fix_membership, manage_members, me, operators, refresh, review, settings,
+    sign_in, sign_up,
 };
 
 use crate::{
@@ -32,6 +33,7 @@ begins!(
     manage_members::MembersTx,
     settings::SettingsTx,
     review::ReviewTx,
+    delete::DeleteTx,
     fix_membership::MendTx,
     trail::AuditTx,
 );

@@ -7,6 +7,7 @@ use serde_json::Value;
 use voxanne_calls::{Direction, ProviderCallId};
 use voxanne_kernel::{
     E164,
+    ids::CallId,
     text::{cut_at_word, one_line},
 };
 
@@ -41,6 +42,8 @@ pub(super) struct Facts {
     pub(super) monitor: Object<Monitor>,
     pub(super) assistant_id: Scalar<Id>,
     pub(super) assistant: Object<Named>,
+    pub(super) assistant_overrides: Object<Overrides>,
+    pub(super) name: Scalar<String>,
     pub(super) tool_call_list: List<Object<WireToolCall>>,
     pub(super) tool_calls: List<Object<WireToolCall>>,
     pub(super) tool_with_tool_call_list: List<Object<WithToolCall>>,
@@ -59,6 +62,20 @@ pub(super) struct Customer {
 #[serde(default)]
 pub(super) struct Named {
     pub(super) id: Scalar<Id>,
+    pub(super) metadata: Object<Metadata>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Overrides {
+    pub(super) metadata: Object<Metadata>,
+}
+
+/// What we put on calls that we place.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Metadata {
+    pub(super) call_id: Scalar<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -195,6 +212,17 @@ impl Facts {
         let id = |id: &Scalar<Id>| id.0.clone().map(|Id(text)| text);
         let named = |facts: &Self| facts.assistant.get(|a| id(&a.id)).flatten();
         id(&self.call().assistant_id).or_else(|| self.find(named))
+    }
+
+    /// Our own id of a call that we placed, wherever it is repeated.
+    pub(super) fn ours(&self) -> Option<CallId> {
+        let marked = |metadata: &Object<Metadata>| metadata.get(|m| m.call_id.0.clone()).flatten();
+        let told = |facts: &Self| {
+            let overrides = facts.assistant_overrides.get(|o| marked(&o.metadata)).flatten();
+            overrides.or_else(|| facts.assistant.get(|a| marked(&a.metadata)).flatten())
+        };
+        let id = self.find(told).or_else(|| self.call().name.0.clone())?;
+        id.parse().ok()
     }
 
     pub(super) fn control_url(&self) -> Option<String> {

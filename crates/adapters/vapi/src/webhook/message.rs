@@ -137,6 +137,7 @@ fn happened(facts: &Facts, status: &str, at: Timestamp) -> Option<Happened> {
 fn about(facts: &Facts, at: Timestamp, what: Happened) -> Option<CallEvent> {
     Some(CallEvent {
         call: facts.call_id()?,
+        ours: facts.ours().filter(|_| facts.direction() == Direction::Outbound),
         assistant: facts.assistant(),
         direction: facts.direction(),
         phone: facts.caller(),

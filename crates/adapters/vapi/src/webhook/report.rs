@@ -1,12 +1,12 @@
 //! A finished call, from an `end-of-call-report` or from Vapi's answer about the call.
 
 use jiff::{SignedDuration, Timestamp};
-use voxanne_calls::{RawReport, RawTransfer, RawTurn, Report, Speaker};
+use voxanne_calls::{RawReport, RawTransfer, RawTurn, Report, Speaker, recordings::RecordingSource};
 
 use super::{
     analysis::analysis,
     facts::{Destination, Facts, Spoken},
-    loose::{Object, Scalar},
+    loose::Object,
 };
 
 /// Reads and redacts the report in `facts`. What the message lacks is looked for in the call inside it; `at` is the
@@ -22,6 +22,7 @@ pub(super) fn report(facts: &Facts, at: Timestamp) -> Report {
         .unwrap_or(ended_at);
     let structured =
         facts.find(|f| f.analysis.get(|a| a.structured_data.clone()).filter(|data| !data.is_null()));
+    let recording_sources = recording_sources(facts);
     let raw = RawReport {
         started_at,
         ended_at,
@@ -34,7 +35,8 @@ pub(super) fn report(facts: &Facts, at: Timestamp) -> Report {
             .or_else(|| facts.find(|f| f.summary.0.clone())),
         analysis: structured.as_ref().map(analysis).unwrap_or_default(),
         transfer: transfer(facts),
-        has_recording: has_recording(facts),
+        has_recording: !recording_sources.is_empty(),
+        recording_sources,
     };
     let name = facts.caller_name();
     raw.redacted(name.as_deref().as_slice())
@@ -141,20 +143,32 @@ fn transfer(facts: &Facts) -> Option<RawTransfer> {
     facts.find(made).map(|to| RawTransfer { to, at: None, reason: None })
 }
 
-fn has_recording(facts: &Facts) -> bool {
-    let url = |url: &Scalar<String>| url.0.is_some();
-    let there = |f: &Facts| {
-        let kept = f.artifact.get(|a| {
-            let parts = a
-                .recording
-                .get(|r| url(&r.stereo_url) || r.mono.get(|m| url(&m.combined_url)).unwrap_or(false));
-            url(&a.recording_url)
-                || url(&a.stereo_recording_url)
-                || url(&a.presigned_mono_url)
-                || url(&a.presigned_stereo_url)
-                || parts.unwrap_or(false)
-        });
-        url(&f.recording_url) || url(&f.stereo_recording_url) || kept.unwrap_or(false)
-    };
-    facts.find(|f| there(f).then_some(())).is_some()
+/// Where the recording can be had, best first: addresses that open by themselves before those that Vapi keeps for
+/// itself, one channel before two.
+fn recording_sources(facts: &Facts) -> Vec<RecordingSource> {
+    let mut sources = Vec::new();
+    for facts in [Some(facts), facts.call.0.as_deref()].into_iter().flatten() {
+        let artifact = facts.artifact.0.as_ref();
+        let kept = artifact.and_then(|artifact| artifact.recording.0.as_ref());
+        let addresses = [
+            artifact.map(|artifact| &artifact.presigned_mono_url),
+            artifact.map(|artifact| &artifact.presigned_stereo_url),
+            artifact.map(|artifact| &artifact.recording_url),
+            Some(&facts.recording_url),
+            kept.and_then(|kept| kept.mono.0.as_ref()).map(|mono| &mono.combined_url),
+            artifact.map(|artifact| &artifact.stereo_recording_url),
+            Some(&facts.stereo_recording_url),
+            kept.map(|kept| &kept.stereo_url),
+        ];
+        sources.extend(
+            addresses.into_iter().flatten().filter_map(|url| RecordingSource::new(url.0.as_deref()?)),
+        );
+    }
+    let mut seen = Vec::new();
+    sources.retain(|source| {
+        let is_new = !seen.contains(source);
+        seen.push(source.clone());
+        is_new
+    });
+    sources
 }

@@ -4,9 +4,13 @@
 //! and what the plain text says cannot differ. The HTML template escapes everything that is put into it.
 
 use askama::Template;
-use voxanne_kernel::{EmailAddress, Timestamp, Zone};
+use voxanne_kernel::{Currency, EmailAddress, Money, Timestamp, Zone};
 
 use super::notice::{Label, Notice};
+use crate::{
+    channel::{Channel, Provider},
+    model::Mode,
+};
 
 /// What all our mails have in common.
 #[derive(Debug, Clone)]
@@ -176,7 +180,8 @@ fn page(notice: &Notice, at: Timestamp, office: Option<&Office>) -> Page {
                 ],
                 facts,
                 steps: vec![
-                    "Sign in to your dashboard and choose Retry setup. What was done already is kept and not done twice."
+                    "Sign in to your dashboard and choose Retry setup. Whatever was made was taken back, so that nothing \
+                     is paid for twice."
                         .to_owned(),
                     "If it fails again, write to us and mention the date and the step above. We can see what went wrong."
                         .to_owned(),
@@ -184,6 +189,130 @@ fn page(notice: &Notice, at: Timestamp, office: Option<&Office>) -> Page {
                 reason: owner(),
             }
         }
+        Notice::OrganizationSetUpFailed { organization, org_id, step, is_stuck } => {
+            facts.extend([
+                ("Organization", organization.to_string()),
+                ("Organization id", org_id.to_string()),
+                ("Step that failed", step.spoken().to_owned()),
+            ]);
+            let left = if *is_stuck {
+                "Some of what had been made could not be taken back yet and may cost money. It is tried again."
+            } else {
+                "Whatever had been made is being taken back. Its owners were told."
+            };
+            Page {
+                subject: format!("Setup failed: {organization}"),
+                heading: "An organization's line could not be set up",
+                paragraphs: vec![format!("The line of {organization} could not be set up."), left.to_owned()],
+                facts,
+                steps: vec![
+                    format!("See what happened: voxctl setup show {org_id}"),
+                    format!("Try it again when the cause is mended: voxctl setup retry {org_id}"),
+                ],
+                reason: "You receive this e-mail because you are an operator of Voxanne.".to_owned(),
+            }
+        }
+        Notice::MessagesFailedOver { channel, failed, by, by_platform } => {
+            failed_over(name, (*channel, *failed), (*by, *by_platform), facts, owner())
+        }
+        Notice::MessagingModelSwitched { mode, fallback_to_platform } => {
+            model_switched(name, *mode, *fallback_to_platform, facts, owner())
+        }
+        Notice::MessagingBudgetUsed { percent, month, spent, budget, currency } => {
+            facts.push(("Month", month.to_string()));
+            budget_used(name, *percent, *spent, *budget, *currency, facts, owner())
+        }
+    }
+}
+
+fn model_switched(
+    name: &str,
+    mode: Mode,
+    fallback_to_platform: bool,
+    facts: Vec<(&'static str, String)>,
+    reason: String,
+) -> Page {
+    let (whose, pays) = match (mode, fallback_to_platform) {
+        (Mode::CustomerManaged, true) => (
+            "your own providers, and Voxanne's where none of yours can send",
+            "Your providers charge you. What goes through Voxanne is paid with your credits.",
+        ),
+        (Mode::CustomerManaged, false) => (
+            "your own providers only",
+            "Your providers charge you. A message that none of them can send is not sent.",
+        ),
+        (Mode::PlatformManaged, _) => ("Voxanne's providers", "Messages are paid with your credits."),
+    };
+    Page {
+        subject: format!("{name}: messages are sent another way"),
+        heading: "Messages are sent another way",
+        paragraphs: vec![
+            format!("Text messages, e-mails and WhatsApp messages of {name} now go out through {whose}."),
+            pays.to_owned(),
+        ],
+        facts,
+        steps: vec!["If you did not expect this: sign in to your dashboard and open Messaging.".to_owned()],
+        reason,
+    }
+}
+
+fn failed_over(
+    name: &str,
+    (channel, failed): (Channel, Provider),
+    (by, by_platform): (Provider, bool),
+    mut facts: Vec<(&'static str, String)>,
+    reason: String,
+) -> Page {
+    facts.extend([("Provider", failed.title().to_owned()), ("Messages", channel.plural().to_owned())]);
+    let instead = if by_platform {
+        format!("They go out through Voxanne's {} instead and are paid with your credits.", by.title())
+    } else {
+        format!("They go out through your {} instead.", by.title())
+    };
+    Page {
+        subject: format!("{name}: {} does not take your messages", failed.title()),
+        heading: "A provider does not take your messages",
+        paragraphs: vec![
+            format!("{} does not take {} of {name} at the moment.", failed.title(), channel.plural()),
+            instead,
+        ],
+        facts,
+        steps: vec![
+            format!(
+                "Look at your account at {}: whether it has credit, and whether its keys are valid.",
+                failed.title()
+            ),
+            "Sign in to your dashboard, open Messaging, and choose Test beside the provider.".to_owned(),
+        ],
+        reason,
+    }
+}
+
+fn budget_used(
+    name: &str,
+    percent: u8,
+    spent: Money,
+    budget: Money,
+    currency: Currency,
+    mut facts: Vec<(&'static str, String)>,
+    reason: String,
+) -> Page {
+    let amount =
+        |money: Money| format!("{}.{:02} {currency}", money.minor() / 100, money.minor().abs() % 100);
+    facts.extend([("Used", amount(spent)), ("Budget", amount(budget))]);
+    Page {
+        subject: format!("{name}: {percent} % of this month's messaging budget is used"),
+        heading: "Your messaging budget",
+        paragraphs: vec![
+            format!("Messages of {name} have used {percent} % of the budget that was set for this month."),
+            "Messages are still sent as long as there are credits.".to_owned(),
+        ],
+        facts,
+        steps: vec![
+            "Sign in to your dashboard and open Messaging to see what was sent, or to change the budget."
+                .to_owned(),
+        ],
+        reason,
     }
 }
 

@@ -6,8 +6,14 @@ use std::{fmt, str::FromStr};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use voxanne_kernel::{
-    E164, Timestamp,
+    Currency, E164, Money, Timestamp,
+    ids::OrgId,
     text::{cut_at_word, one_line},
+};
+
+use crate::{
+    channel::{Channel, Provider},
+    model::Mode,
 };
 
 /// What somebody should be told.
@@ -35,6 +41,48 @@ pub enum Notice {
         /// What did not succeed.
         step: Step,
     },
+    /// To the platform's operators: an organization's line could not be set up.
+    OrganizationSetUpFailed {
+        /// Whose.
+        organization: Label,
+        /// Its id, to look it up by.
+        org_id: OrgId,
+        /// What did not succeed.
+        step: Step,
+        /// Whether something of it is still there after many attempts to take it back.
+        is_stuck: bool,
+    },
+    /// To the owners: somebody decided that messages go through other accounts than before.
+    MessagingModelSwitched {
+        /// Whose accounts come first from now on.
+        mode: Mode,
+        /// Whether ours stand in for the organization's.
+        fallback_to_platform: bool,
+    },
+    /// To the owners: so much of the month's budget for messages is used.
+    MessagingBudgetUsed {
+        /// 50, 80 or 100.
+        percent: u8,
+        /// The month, in UTC: `2026-11`.
+        month: Label,
+        /// What was used, in minor units of `currency`.
+        spent: Money,
+        /// The budget, in the same.
+        budget: Money,
+        /// Of both.
+        currency: Currency,
+    },
+    /// To the owners: an account that sends their messages does not take them, and another one does instead.
+    MessagesFailedOver {
+        /// On which channel.
+        channel: Channel,
+        /// Whose account does not take them.
+        failed: Provider,
+        /// Who does.
+        by: Provider,
+        /// Whether that is the platform's account.
+        by_platform: bool,
+    },
 }
 
 /// When the same may be told to the same person again.
@@ -56,6 +104,10 @@ impl Notice {
             Self::CalendarDisconnected { .. } => "calendar_disconnected",
             Self::SetUpSucceeded { .. } => "set_up_succeeded",
             Self::SetUpFailed { .. } => "set_up_failed",
+            Self::OrganizationSetUpFailed { .. } => "organization_set_up_failed",
+            Self::MessagesFailedOver { .. } => "messages_failed_over",
+            Self::MessagingModelSwitched { .. } => "messaging_model_switched",
+            Self::MessagingBudgetUsed { .. } => "messaging_budget_used",
         }
     }
 
@@ -67,17 +119,29 @@ impl Notice {
             Self::CalendarDisconnected { calendar } => format!("{kind}:{calendar}"),
             Self::SetUpSucceeded { number, .. } => format!("{kind}:{number}"),
             Self::SetUpFailed { step } => format!("{kind}:{step}"),
+            Self::OrganizationSetUpFailed { org_id, step, is_stuck, .. } => {
+                format!("{kind}:{org_id}:{step}:{is_stuck}")
+            }
+            Self::MessagesFailedOver { channel, failed, .. } => format!("{kind}:{channel}:{failed}"),
+            Self::MessagingModelSwitched { mode, fallback_to_platform } => {
+                format!("{kind}:{mode}:{fallback_to_platform}")
+            }
+            Self::MessagingBudgetUsed { percent, month, .. } => format!("{kind}:{month}:{percent}"),
         }
     }
 
     fn repeats(&self) -> Repeats {
         match self {
             // Anybody can cause the first as often as they like, and the job may run again after it told the second.
-            Self::AddressTaken {} | Self::SetUpFailed { .. } => Repeats::After(SignedDuration::from_hours(1)),
-            // Told where the connection turns from working to not working, which happens once.
-            Self::CalendarDisconnected { .. } => Repeats::Always,
-            // Setting up a line that is set up is how it is mended.
-            Self::SetUpSucceeded { .. } => Repeats::Never,
+            Self::AddressTaken {} | Self::SetUpFailed { .. } | Self::OrganizationSetUpFailed { .. } => {
+                Repeats::After(SignedDuration::from_hours(1))
+            }
+            // Told once until the account works again; one that works now and then is not told of all day.
+            Self::MessagesFailedOver { .. } => Repeats::After(SignedDuration::from_hours(24)),
+            // Told where the connection turns from working to not working, or the model is switched, which happens once.
+            Self::CalendarDisconnected { .. } | Self::MessagingModelSwitched { .. } => Repeats::Always,
+            // Setting up a line that is set up is how it is mended. A share of a month's budget is used up once.
+            Self::SetUpSucceeded { .. } | Self::MessagingBudgetUsed { .. } => Repeats::Never,
         }
     }
 
@@ -188,12 +252,14 @@ impl Step {
             Self::Organization | Self::TelephonyAccount => {
                 "Nothing was set up yet, and no phone number was bought."
             }
-            Self::PhoneNumber => "There is no phone number yet, so nobody can call your assistant.",
+            Self::PhoneNumber => "No phone number could be bought, so nobody can call your assistant yet.",
             Self::InboundAssistant => "There is no assistant yet that could answer your calls.",
             Self::OutboundAssistant => {
                 "The assistant that makes calls is missing, so the line is not in use."
             }
-            Self::VapiPhoneNumber => "Calls to your number do not reach your assistant yet.",
+            Self::VapiPhoneNumber => {
+                "Your number could not be connected with your assistant, so calls do not reach it yet."
+            }
             Self::Configuration => {
                 "Your assistant is not in use yet, because its settings could not be saved."
             }

@@ -2,11 +2,15 @@
 
 use std::{fmt, str::FromStr};
 
-use voxanne_kernel::{E164, EmailAddress, Timestamp, Zone};
+use voxanne_kernel::{Currency, E164, EmailAddress, Money, Timestamp, Zone};
 
 use super::{
     letter::{Addressee, Letter, Letterhead, Office},
     notice::{CalendarService, Label, Notice, Step, UnknownName},
+};
+use crate::{
+    channel::{Channel, Provider},
+    model::Mode,
 };
 
 /// A mail that can be looked at, by the kind of its notice.
@@ -20,12 +24,28 @@ pub enum Template {
     SetUpSucceeded,
     /// [`Notice::SetUpFailed`].
     SetUpFailed,
+    /// [`Notice::OrganizationSetUpFailed`].
+    OrganizationSetUpFailed,
+    /// [`Notice::MessagingModelSwitched`].
+    MessagingModelSwitched,
+    /// [`Notice::MessagingBudgetUsed`].
+    MessagingBudgetUsed,
+    /// [`Notice::MessagesFailedOver`].
+    MessagesFailedOver,
 }
 
 impl Template {
     /// Every one.
-    pub const ALL: [Self; 4] =
-        [Self::AddressTaken, Self::CalendarDisconnected, Self::SetUpSucceeded, Self::SetUpFailed];
+    pub const ALL: [Self; 8] = [
+        Self::AddressTaken,
+        Self::CalendarDisconnected,
+        Self::SetUpSucceeded,
+        Self::SetUpFailed,
+        Self::OrganizationSetUpFailed,
+        Self::MessagingModelSwitched,
+        Self::MessagingBudgetUsed,
+        Self::MessagesFailedOver,
+    ];
 
     /// Its name at the command line.
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +54,10 @@ impl Template {
             Self::CalendarDisconnected => "calendar-disconnected",
             Self::SetUpSucceeded => "setup-succeeded",
             Self::SetUpFailed => "setup-failed",
+            Self::OrganizationSetUpFailed => "organization-setup-failed",
+            Self::MessagingModelSwitched => "messaging-model-switched",
+            Self::MessagingBudgetUsed => "messaging-budget-used",
+            Self::MessagesFailedOver => "messages-failed-over",
         }
     }
 
@@ -47,6 +71,28 @@ impl Template {
                 outbound: Label::new("Clinique Étoile Caller"),
             },
             Self::SetUpFailed => Notice::SetUpFailed { step: Step::VapiPhoneNumber },
+            Self::OrganizationSetUpFailed => Notice::OrganizationSetUpFailed {
+                organization: Label::new("Clinique Étoile"),
+                org_id: "0190a000-0000-7000-8000-000000000001".parse().ok()?,
+                step: Step::PhoneNumber,
+                is_stuck: true,
+            },
+            Self::MessagesFailedOver => Notice::MessagesFailedOver {
+                channel: Channel::Sms,
+                failed: Provider::Termii,
+                by: Provider::Twilio,
+                by_platform: true,
+            },
+            Self::MessagingModelSwitched => {
+                Notice::MessagingModelSwitched { mode: Mode::CustomerManaged, fallback_to_platform: true }
+            }
+            Self::MessagingBudgetUsed => Notice::MessagingBudgetUsed {
+                percent: 80,
+                month: Label::new("2026-11"),
+                spent: Money::from_minor(4_012),
+                budget: Money::from_minor(5_000),
+                currency: Currency::USD,
+            },
         })
     }
 }

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use voxanne_kernel::{Begin, Claims, Job, NewJob, OrgScope, ProviderError, StoreError, ids::OrgId};
+use voxanne_kernel::{Begin, Claim, Claims, Job, NewJob, OrgScope, ProviderError, StoreError, ids::OrgId};
 
 use super::ports::{
     AccountRecord, AccountUse, AccountVault, Carrier, CarrierError, NumbersTx, OpenedAccount, Slot, Standing,
@@ -12,8 +12,10 @@ use super::ports::{
 };
 use crate::ports::{CarrierAccount, LineProvider};
 
-/// How long opening an account may take before somebody else may try.
-const HOLD: Duration = Duration::from_mins(2);
+/// What opening an account is claimed by.
+const CLAIMED_AS: &str = "telephony-account";
+/// How long opening an account may take before somebody else may try. It is renewed right before it is opened.
+const HOLD: Duration = Duration::from_secs(45);
 /// How long somebody else's opening is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -61,6 +63,7 @@ pub enum AccountProblem {
 impl From<VaultError> for AccountProblem {
     fn from(error: VaultError) -> Self {
         match error {
+            VaultError::Superseded => Self::Busy,
             VaultError::SlotTaken => Self::SlotTaken,
             VaultError::Unreadable(error) => Self::Unreadable(error),
             VaultError::Store(error) => Self::Store(error),
@@ -103,10 +106,17 @@ impl ManagedAccount {
         if let Some(account) = self.in_use(scope).await? {
             return Ok(account);
         }
-        let claim = self.claims.claim(scope, "telephony-account", HOLD, PATIENCE).await?;
+        let claim = self.claims.claim(scope, CLAIMED_AS, HOLD, PATIENCE).await?;
         let claim = claim.ok_or(AccountProblem::Busy)?;
-        let opened = self.open(scope).await;
+        let mut made = None;
+        let opened = self.open(scope, &claim, &mut made).await;
         let released = self.claims.release(scope, claim).await;
+        if let (Err(AccountProblem::Busy), Some(id)) = (&opened, made)
+            && let Err(error) = self.withdraw(scope, &id).await
+        {
+            let chain = &error as &dyn std::error::Error;
+            tracing::warn!(org_id = %scope.org(), account = id, error = chain, "an account is left that nobody uses");
+        }
         let account = opened?;
         released?;
         Ok(account)
@@ -134,53 +144,100 @@ impl ManagedAccount {
         }
     }
 
-    /// Finds what an interrupted attempt left, or opens an account, and keeps it.
-    async fn open(&self, scope: &OrgScope) -> Result<CarrierAccount, AccountProblem> {
+    /// Closes an account that was opened too late: somebody else had taken over. Unless that one uses it.
+    async fn withdraw(&self, scope: &OrgScope, id: &str) -> Result<(), AccountProblem> {
+        let claim = self.claims.claim(scope, CLAIMED_AS, HOLD, PATIENCE).await?;
+        let claim = claim.ok_or(AccountProblem::Busy)?;
+        let withdrawn = match self.is_kept(scope, id).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Ok(self.carrier.use_account(id, AccountUse::Closed).await?),
+            Err(error) => Err(error),
+        };
+        self.claims.release(scope, claim).await?;
+        withdrawn
+    }
+
+    async fn is_kept(&self, scope: &OrgScope, id: &str) -> Result<bool, AccountProblem> {
+        let mut tx = self.store.begin(scope).await?;
+        let known = tx.account().await?.and_then(|known| known.account);
+        tx.commit().await?;
+        Ok(known.as_deref() == Some(id)
+            || self.vault.managed(scope).await?.is_some_and(|kept| kept.sid == id))
+    }
+
+    /// Finds what an interrupted attempt left, or opens an account, and keeps it; `made` says which.
+    async fn open(
+        &self,
+        scope: &OrgScope,
+        claim: &Claim,
+        made: &mut Option<String>,
+    ) -> Result<CarrierAccount, AccountProblem> {
         if let Some(account) = self.in_use(scope).await? {
             return Ok(account);
         }
-        let opened = self.found_or_opened(scope).await?;
-        self.vault.keep(scope, &opened.id, &opened.token, None).await?;
+        let opened = self.found_or_opened(scope, claim).await?;
+        *made = Some(opened.id.clone());
+        self.vault.keep(scope, &opened.id, &opened.token, None, Some(claim)).await?;
         self.note(scope, &opened.id).await?;
         let kept = self.vault.managed(scope).await?;
         kept.ok_or(AccountProblem::SlotTaken)
     }
 
-    async fn found_or_opened(&self, scope: &OrgScope) -> Result<OpenedAccount, CarrierError> {
+    async fn found_or_opened(
+        &self,
+        scope: &OrgScope,
+        claim: &Claim,
+    ) -> Result<OpenedAccount, AccountProblem> {
         let name = Self::name(scope.org());
         for found in self.carrier.accounts_named(&name).await? {
             match found.token {
                 Some(token) => return Ok(OpenedAccount { id: found.id, token }),
                 // Its secret was in an answer that was lost. Nothing can have been bought for it yet.
                 None if self.carrier.numbers_of(&found.id).await?.is_empty() => {
+                    // Unless it is the one that somebody who took over has opened since.
+                    self.renew(scope, claim).await?;
                     tracing::warn!(org_id = %scope.org(), account = found.id, "closing an account without a known secret");
                     self.carrier.use_account(&found.id, AccountUse::Closed).await?;
                 }
                 None => {
                     tracing::error!(org_id = %scope.org(), account = found.id, "an account with numbers has no known secret");
                     let lost = "the secret of an account that has numbers is not known";
-                    return Err(ProviderError::OurFault(lost.into()).into());
+                    return Err(CarrierError::from(ProviderError::OurFault(lost.into())).into());
                 }
             }
         }
+        self.renew(scope, claim).await?;
         match self.carrier.open_account(&name).await {
             Err(CarrierError::Provider(ProviderError::Unclear(error))) => {
                 tracing::info!(org_id = %scope.org(), error = &*error, "looking for an account that may have been opened");
-                self.opened_after_all(&name).await
+                self.opened_after_all(scope, claim, &name).await
             }
-            outcome => outcome,
+            outcome => Ok(outcome?),
         }
     }
 
+    async fn renew(&self, scope: &OrgScope, claim: &Claim) -> Result<(), AccountProblem> {
+        let mut tx = self.store.begin(scope).await?;
+        renew(&mut *tx, &[claim]).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// What is there after an answer was lost: the account with its secret, or a new one in its place.
-    async fn opened_after_all(&self, name: &str) -> Result<OpenedAccount, CarrierError> {
+    async fn opened_after_all(
+        &self,
+        scope: &OrgScope,
+        claim: &Claim,
+        name: &str,
+    ) -> Result<OpenedAccount, AccountProblem> {
         for found in self.carrier.accounts_named(name).await? {
             if let Some(token) = found.token {
                 return Ok(OpenedAccount { id: found.id, token });
             }
+            self.renew(scope, claim).await?;
             self.carrier.use_account(&found.id, AccountUse::Closed).await?;
         }
-        self.carrier.open_account(name).await
+        self.renew(scope, claim).await?;
+        Ok(self.carrier.open_account(name).await?)
     }
 
     async fn note(&self, scope: &OrgScope, account: &str) -> Result<(), StoreError> {
@@ -190,50 +247,105 @@ impl ManagedAccount {
         tx.commit().await
     }
 
-    /// Makes the account known to the voice service. Its numbers work without, so a refusal is only noted.
+    /// Makes the account known to the voice service, by these rights. Its numbers work without, so a refusal is only
+    /// noted.
     pub(super) async fn make_known(
         &self,
         scope: &OrgScope,
         account: &CarrierAccount,
+        rights: &[&Claim],
     ) -> Result<(), AccountProblem> {
         let mut tx = self.store.begin(scope).await?;
         let known = tx.account().await?.unwrap_or_default();
         tx.commit().await?;
-        let name = voice_name(scope.org());
-        let id = match self.known_account(&name, account, known.voice_account.as_deref()).await {
-            Ok(id) => id,
-            Err(ProviderError::Refused(error)) => {
+        let known = known.voice_account.as_deref();
+        let (id, is_new) = match self.known_account(scope, account, known, rights).await {
+            Ok(found) => found,
+            Err(AccountProblem::Carrier(CarrierError::Provider(ProviderError::Refused(error)))) => {
                 tracing::warn!(org_id = %scope.org(), error = &*error, "a managed account was not taken");
                 return Ok(());
             }
-            Err(error) => return Err(CarrierError::from(error).into()),
+            Err(error) => return Err(error),
         };
+        let noted = self.note_known(scope, &id, rights).await;
+        if let (Err(AccountProblem::Busy), true) = (&noted, is_new)
+            && let Err(error) = self.withdraw_known(scope, &id, rights).await
+        {
+            let chain = &error as &dyn std::error::Error;
+            tracing::warn!(org_id = %scope.org(), error = chain, "the voice service knows an account twice");
+        }
+        noted
+    }
+
+    async fn note_known(&self, scope: &OrgScope, id: &str, rights: &[&Claim]) -> Result<(), AccountProblem> {
         let mut tx = self.store.begin(scope).await?;
+        renew(&mut *tx, rights).await?;
         let known = tx.account_to_change().await?;
-        tx.put_account(&AccountRecord { voice_account: Some(id), ..known }).await?;
+        tx.put_account(&AccountRecord { voice_account: Some(id.to_owned()), ..known }).await?;
         Ok(tx.commit().await?)
     }
 
+    /// Has the voice service forget what was made known too late: somebody else had taken over. Unless that one uses it.
+    async fn withdraw_known(
+        &self,
+        scope: &OrgScope,
+        id: &str,
+        rights: &[&Claim],
+    ) -> Result<(), AccountProblem> {
+        let Some(before) = rights.first() else { return Ok(()) };
+        let mut tx = self.store.begin(scope).await?;
+        let is_ours = tx.extend(before, HOLD).await?;
+        tx.commit().await?;
+        let mut claim = None;
+        if !is_ours {
+            let again = self.claims.claim(scope, &before.what, HOLD, PATIENCE).await?;
+            claim = Some(again.ok_or(AccountProblem::Busy)?);
+        }
+        let mut tx = self.store.begin(scope).await?;
+        let known = tx.account().await?.and_then(|known| known.voice_account);
+        tx.commit().await?;
+        let withdrawn = match known {
+            Some(known) if known == id => Ok(()),
+            _ => self.voice.delete_account(id).await.map_err(CarrierError::from),
+        };
+        if let Some(claim) = claim {
+            self.claims.release(scope, claim).await?;
+        }
+        Ok(withdrawn?)
+    }
+
+    /// The voice service's id of it, and whether it is new there.
     async fn known_account(
         &self,
-        name: &str,
+        scope: &OrgScope,
         account: &CarrierAccount,
         known: Option<&str>,
-    ) -> Result<String, ProviderError> {
+        rights: &[&Claim],
+    ) -> Result<(String, bool), AccountProblem> {
+        let name = voice_name(scope.org());
+        let voice = &self.voice;
         if let Some(id) = known
-            && self.voice.update_account(id, name, account).await?
+            && voice.update_account(id, &name, account).await.map_err(CarrierError::from)?
         {
-            return Ok(id.to_owned());
+            return Ok((id.to_owned(), false));
         }
-        match self.voice.find_account(name).await? {
-            Some(left) if self.voice.update_account(&left, name, account).await? => Ok(left),
-            _ => self.voice.create_account(name, account).await,
+        if let Some(left) = voice.find_account(&name).await.map_err(CarrierError::from)?
+            && voice.update_account(&left, &name, account).await.map_err(CarrierError::from)?
+        {
+            return Ok((left, false));
         }
+        let mut tx = self.store.begin(scope).await?;
+        renew(&mut *tx, rights).await?;
+        tx.commit().await?;
+        Ok((voice.create_account(&name, account).await.map_err(CarrierError::from)?, true))
     }
 
     /// Puts the account away when the organization has no number any more: the slot is free for one that it brings, and
     /// the voice service forgets it. The account itself stays open at the carrier, for the next number.
-    pub(super) async fn put_away_if_idle(&self, scope: &OrgScope) -> Result<(), AccountProblem> {
+    ///
+    /// # Errors
+    /// [`AccountProblem`]; doing it again is safe.
+    pub async fn put_away_if_idle(&self, scope: &OrgScope) -> Result<(), AccountProblem> {
         let mut tx = self.store.begin(scope).await?;
         // Never asked for: nothing to put away, and no row to make.
         if tx.account().await?.is_none() {
@@ -269,7 +381,7 @@ impl ManagedAccount {
         let number = ringing.map(|number| number.number);
         match self.vault.managed(scope).await? {
             Some(kept) if kept.number != number => {
-                Ok(self.vault.keep(scope, &kept.sid, &kept.token, number.as_ref()).await?)
+                Ok(self.vault.keep(scope, &kept.sid, &kept.token, number.as_ref(), None).await?)
             }
             _ => Ok(()),
         }
@@ -303,6 +415,16 @@ impl ManagedAccount {
         let Some(account) = record.and_then(|record| record.account) else { return Ok(()) };
         Ok(self.carrier.use_account(&account, AccountUse::Closed).await?)
     }
+}
+
+/// Renews every right that something is done by.
+async fn renew(tx: &mut dyn NumbersTx, rights: &[&Claim]) -> Result<(), AccountProblem> {
+    for right in rights {
+        if !tx.extend(right, HOLD).await? {
+            return Err(AccountProblem::Busy);
+        }
+    }
+    Ok(())
 }
 
 /// The name of a managed account at the voice service, exactly 40 characters. An account that the organization brings

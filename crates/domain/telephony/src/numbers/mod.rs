@@ -12,9 +12,9 @@
 //! anything is bought again. All of it can be killed at any instruction: the jobs go on where it stopped.
 
 pub mod account;
-pub mod buy;
 pub mod number;
 pub mod ports;
+pub mod provision;
 pub mod reconcile;
 pub mod release;
 pub mod search;
@@ -22,12 +22,12 @@ pub mod search;
 pub mod testing;
 
 pub use account::{AccountProblem, ManagedAccount, SyncManagedAccount};
-pub use buy::{Limits, ProvisionError, ProvisionNumber, ProvisionNumberJob, Provisioned};
 pub use number::{AreaCode, Country, ManagedNumber, NumberState, Progress, Releasing, Wish};
 pub use ports::{
     AccountRecord, AccountUse, AccountVault, Bought, Carrier, CarrierError, FoundAccount, NumberKind,
     NumberRecords, NumbersTx, Offer, OpenedAccount, Price, Search, Slot, Spending, Standing, VaultError,
 };
+pub use provision::{Limits, ProvisionError, ProvisionNumber, ProvisionNumberJob, Provisioned, Tagged};
 pub use reconcile::{
     CarrierInventory, Finding, Known, NumberInventory, Reconcile, ReconcileError, ReconcileNumbers,
     ReconcileParts, Release, Report, Side, Stray, VoiceInventory, VoiceThing,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use secrecy::SecretString;
 use voxanne_kernel::{
-    Audit, Commit, Currency, E164, ExtendClaim, Money, OrgScope, Outbox, ProviderError, StoreError,
+    Audit, Claim, Commit, Currency, E164, ExtendClaim, Money, OrgScope, Outbox, ProviderError, StoreError,
     Timestamp, ids::ManagedNumberId,
 };
 
@@ -185,6 +185,9 @@ pub trait Carrier: Send + Sync {
 /// Why an account could not be kept or read.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
+    /// Whoever keeps it has lost the right to.
+    #[error("somebody else has taken over")]
+    Superseded,
     /// The organization brought an account of its own meanwhile.
     #[error("the organization has an account of its own")]
     SlotTaken,
@@ -201,13 +204,15 @@ pub enum VaultError {
 #[async_trait]
 pub trait AccountVault: Send + Sync {
     /// Keeps an account in the slot and puts it into use; `number` is the one that calls and texts go through. What a
-    /// managed slot held before is replaced, one that the organization brought never is.
+    /// managed slot held before is replaced, one that the organization brought never is. With `right` only while that is
+    /// still held.
     async fn keep(
         &self,
         scope: &OrgScope,
         account: &str,
         token: &SecretString,
         number: Option<&E164>,
+        right: Option<&Claim>,
     ) -> Result<(), VaultError>;
 
     /// The managed account that is in use, as it is stored now.

@@ -11,9 +11,9 @@ use voxanne_kernel::{
 
 use super::{
     account::{AccountProblem, ManagedAccount},
-    buy::{HOLD, audited, claim_of},
     number::{ManagedNumber, NumberState, Releasing},
     ports::{Carrier, CarrierError, NumbersTx},
+    provision::{HOLD, audited, claim_of},
 };
 use crate::{
     hybrid::Forwarded,
@@ -154,6 +154,27 @@ impl ReleaseNumber {
         let now = tx.managed_number(marked.id).await?.unwrap_or(marked);
         tx.commit().await?;
         Ok(Results::of(&now))
+    }
+
+    /// The same for every number with this tag, whoever forwards calls to it; whether the voice service and the carrier
+    /// have let go of all of them.
+    ///
+    /// # Errors
+    /// [`Unfinished`] when neither can be told; asking again is safe.
+    pub async fn run_tagged(&self, scope: &OrgScope, tag: &str) -> Result<(bool, bool), Unfinished> {
+        let mut done = (true, true);
+        let mut tx = self.store.begin(scope).await?;
+        let numbers = tx.managed_numbers().await?;
+        tx.commit().await?;
+        for number in numbers.into_iter().filter(|number| number.tag == tag && number.state.is_live()) {
+            match self.run(scope, &number.number, true).await {
+                Ok(results) => done = (done.0 && results.voice_released, done.1 && results.carrier_released),
+                Err(ReleaseError::NotFound) => {}
+                Err(ReleaseError::InUse(_)) => done = (false, false),
+                Err(ReleaseError::Store(error)) => return Err(error.into()),
+            }
+        }
+        Ok(done)
     }
 
     /// Takes the routing away and marks the number, as one.

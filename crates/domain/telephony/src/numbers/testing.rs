@@ -677,7 +677,13 @@ impl AccountVault for World {
         account: &str,
         token: &SecretString,
         number: Option<&E164>,
+        right: Option<&Claim>,
     ) -> Result<(), VaultError> {
+        let is_held =
+            |right: &Claim| self.state().held.get(&(scope.org(), right.what.clone())) == Some(&right.token);
+        if !right.is_none_or(is_held) {
+            return Err(VaultError::Superseded);
+        }
         if self.slot(scope) == Slot::Brought {
             return Err(VaultError::SlotTaken);
         }

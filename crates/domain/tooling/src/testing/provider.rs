@@ -352,4 +352,8 @@ impl SigningProvider for MemoryProvider {
         })
         .await
     }
+
+    async fn delete_credential(&self, id: &str) -> Result<(), ProviderError> {
+        self.write("delete credential", |hosted| hosted.credentials.retain(|(known, ..)| known != id)).await
+    }
 }

@@ -186,6 +186,41 @@ fn a_report_with_everything_in_older_places_is_read_too() {
 }
 
 #[test]
+fn a_recording_is_looked_for_where_it_opens_by_itself_first() {
+    let sources = |message: Value| -> Vec<String> {
+        report_of(message).recording_sources.iter().map(|source| source.as_str().to_owned()).collect()
+    };
+    let message = json!({"type": "end-of-call-report", "call": {"id": "019c", "recordingUrl": "https://e/call.wav"},
+        "recordingUrl": "https://e/m.wav", "artifact": {"recordingUrl": "https://e/m.wav",
+            "recording": {"stereoUrl": "https://e/st.wav", "mono": {"combinedUrl": "https://e/m.wav"}},
+            "presignedMonoUrl": "https://e/m.wav?sig=1"}});
+    assert_eq!(
+        sources(message),
+        ["https://e/m.wav?sig=1", "https://e/m.wav", "https://e/st.wav", "https://e/call.wav"]
+    );
+    let none = json!({"type": "end-of-call-report", "call": {"id": "019c"}, "recordingUrl": null, "artifact": {"recordingUrl": ""}});
+    assert!(sources(none).is_empty());
+}
+
+#[test]
+fn a_call_of_ours_is_known_by_what_we_put_on_it() {
+    let ours = "019c0000-0000-7000-8000-000000000001";
+    let status =
+        |call: Value| event_of(json!({"type": "status-update", "status": "ringing", "call": call})).ours;
+    let named = |more: Value| {
+        let mut call = json!({"id": "019c", "type": "outboundPhoneCall"});
+        call.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        call
+    };
+    let expected = Some(ours.parse().unwrap());
+    assert_eq!(status(named(json!({"assistantOverrides": {"metadata": {"call_id": ours}}}))), expected);
+    assert_eq!(status(named(json!({"name": ours}))), expected);
+    assert_eq!(status(named(json!({"name": "Ann"}))), None);
+    // Nobody who calls us names one of ours.
+    assert_eq!(status(json!({"id": "019c", "type": "inboundPhoneCall", "name": ours})), None);
+}
+
+#[test]
 fn a_report_with_nothing_in_it_is_still_a_report() {
     let report = report_of(json!({"type": "end-of-call-report", "call": {"id": "019c"}}));
     assert_eq!((report.started_at, report.duration_seconds, report.transcript.len()), (now(), 0, 0));
