@@ -274,7 +274,7 @@ async fn versions(
 /// What to put in.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct PreviewBody {
+struct TemplatePreviewBody {
     /// By the names of the places: texts, numbers, true or false.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>, example = json!({"first_name": "Ann"}))]
@@ -318,14 +318,14 @@ impl From<Plainer> for PlainerBody {
 
 /// Shows what would be sent, and sends nothing. A place without a value answers 422 `missing_variables`.
 #[utoipa::path(post, path = "/api/messaging/templates/{id}/preview", tag = "messaging", params(("id" = Uuid, Path)),
-    request_body = PreviewBody,
+    request_body = TemplatePreviewBody,
     responses((status = 200, body = RenderedBody), (status = 404, body = ProblemBody),
               (status = 422, body = ProblemBody)))]
 async fn preview(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id<TemplateId>,
-    Body(body): Body<PreviewBody>,
+    Body(body): Body<TemplatePreviewBody>,
 ) -> Result<Json<RenderedBody>, Problem> {
     let values = values(body.variables)?;
     let (template, rendered) = app.messaging.templates.preview(&caller.scope, id, &values).await?;
@@ -394,7 +394,7 @@ mod tests {
 
     #[test]
     fn what_is_put_in_is_text() {
-        let read = |body| values(serde_json::from_value::<PreviewBody>(body).unwrap().variables);
+        let read = |body| values(serde_json::from_value::<TemplatePreviewBody>(body).unwrap().variables);
         let found = read(json!({"variables": {"a": "x", "b": 3, "c": 1.5, "d": true}})).unwrap();
         assert_eq!(found.into_values().collect::<Vec<_>>(), ["x", "3", "1.5", "true"]);
         assert!(read(json!({})).unwrap().is_empty());
