@@ -3,7 +3,7 @@
 //! A provider's adapter describes its own wire ([`Wire`]) and says `suite!(name, ItsWire)` in a test of its own; that
 //! makes one test of each case in [`cases`]:
 //!
-//! ```ignore
+//! ```text
 //! struct TermiiWire;
 //!
 //! impl Wire for TermiiWire { … }

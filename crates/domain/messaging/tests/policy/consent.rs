@@ -1,3 +1,5 @@
+//! What a reply says about consent, and which texts ask for it; how a recipient is written so that one person is one row.
+
 use proptest::prelude::*;
 use voxanne_messaging::{
     channel::Channel,

@@ -1,3 +1,5 @@
+//! Prices, what a message costs, which provider is the cheapest, and when a budget is told of.
+
 use proptest::prelude::*;
 use voxanne_kernel::Money;
 use voxanne_messaging::{

@@ -1,3 +1,5 @@
+//! How much may be sent in an hour, a day and a month, and what one message may hold.
+
 use std::time::Duration;
 
 use jiff::SignedDuration;

@@ -1,3 +1,5 @@
+//! Who is asked first for each channel.
+
 use voxanne_messaging::{
     channel::{Channel, Provider},
     model::{BroughtAccount, MessagingModel, Mode, Source, channel_states},

@@ -1,3 +1,5 @@
+//! Which country and which zones a number tells.
+
 use voxanne_kernel::{E164, Zone};
 use voxanne_messaging::numbering::{country_of, zones_for, zones_of};
 

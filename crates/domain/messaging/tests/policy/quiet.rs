@@ -1,3 +1,5 @@
+//! Hours in which nobody is disturbed: when they end, and what a message does until then.
+
 use jiff::{SignedDuration, civil::time};
 use proptest::prelude::*;
 use voxanne_kernel::{Timestamp, Zone};

@@ -1,3 +1,5 @@
+//! How a text is encoded and counted, against the vectors of the facts and by hand.
+
 use proptest::prelude::*;
 use serde::Deserialize;
 use voxanne_messaging::segments::{Encoding, Segments, plainer, termii_pages};

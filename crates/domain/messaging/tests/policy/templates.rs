@@ -1,3 +1,5 @@
+//! What may be a template, and what comes out of it.
+
 use proptest::prelude::*;
 use voxanne_kernel::ids::TemplateId;
 use voxanne_messaging::{
