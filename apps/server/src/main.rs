@@ -59,6 +59,9 @@ fn print_document() -> anyhow::Result<()> {
 async fn serve() -> anyhow::Result<()> {
     let settings = ServerSettings::read(Reader::from_environment())?;
     let telemetry = Telemetry::start(&settings.logging, "voxanne-server")?;
+    for warning in &settings.warnings {
+        tracing::warn!(setting = %warning, "a setting has no effect");
+    }
     let metrics = metrics::install()?;
     let signal = shutdown::on_signal()?;
 

@@ -29,7 +29,7 @@ use crate::{
 
 /// Requests under way at a time in one process; more are refused at once, which keeps those that are served fast.
 const REQUESTS: usize = 1_024;
-/// The longest a request may take. Streams answer at once and go on outside this bound.
+/// The longest a request may take, but for one that waits for a test call. Streams answer at once and go on outside this bound.
 const REQUEST_TIME: Duration = Duration::from_secs(40);
 /// How long requests under way may go on after the signal to stop.
 const GRACE: Duration = Duration::from_secs(20);
@@ -57,7 +57,8 @@ pub fn routes() -> Routes {
 /// The whole service: routes and what surrounds them.
 pub fn service(app: &App) -> anyhow::Result<Router> {
     let Routes { api, webhooks, document } = routes();
-    let bounds = layers::Bounds::new(REQUESTS, REQUEST_TIME);
+    let (patient, time) = http::telephony::TEST;
+    let bounds = layers::Bounds::new(REQUESTS, REQUEST_TIME).but(patient, time);
     let api = api
         .merge(document::routes(document))
         .layer(from_fn_with_state(app.clone(), idempotency::replay))
@@ -130,4 +131,18 @@ async fn finish(app: &App) -> anyhow::Result<()> {
         tracing::warn!("database connections were still in use at the end");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_route_that_waits_for_a_test_call_may_take_as_long_as_the_call() {
+        let (path, time) = http::telephony::TEST;
+        assert!(routes().document.paths.paths[path].post.is_some());
+        let bounds = layers::Bounds::new(1, REQUEST_TIME).but(path, time);
+        assert!(bounds.time_for(path) > Duration::from_secs(62));
+        assert_eq!(bounds.time_for("/api/telephony/forwarding-config/confirm"), REQUEST_TIME);
+    }
 }

@@ -31,6 +31,7 @@ use voxanne_testkit::TestDb;
 const SECRET: &str = "a secret of at least thirty-two bytes";
 const SID: &str = "AC0123456789abcdef0123456789abcdef";
 const TOKEN: &str = "the-platforms-token";
+const BAD_PHONE: &str = "Invalid phone format. Must be E.164: +countrycode+number";
 const PROVISION: &str = "/api/managed-telephony/provision";
 const STATUS: &str = "/api/managed-telephony/status";
 
@@ -294,12 +295,40 @@ async fn what_is_for_sale_is_shown_and_bad_questions_name_the_field() {
         ("countryCode=GB&areaCode=510", "areaCode"),
         ("contains=5", "contains"),
         ("contains=5%2B5", "contains"),
+        ("contains=%2B%24", "contains"),
+        ("contains=5%245", "contains"),
+        ("contains=55-5", "contains"),
+        ("contains=12345678901234567", "contains"),
         ("limit=0", "limit"),
-        ("limit=51", "limit"),
+        ("limit=101", "limit"),
     ] {
         let refused = world.get(&format!("/api/managed-telephony/available?{query}"), &owner).await;
         assert_eq!(refused.code(), (400, "validation_failed"), "{query}: {refused:?}");
         assert!(refused.body["details"][field].is_string(), "{query}: {refused:?}");
+    }
+    // %2B is +, %24 is $, %25 is %.
+    for (pattern, expected) in
+        [("%2B1510", true), ("0100%24", true), ("%2B1510%250*01%24", true), ("%2B1415", false)]
+    {
+        let query = format!("/api/managed-telephony/available?areaCode=510&limit=100&contains={pattern}");
+        let found = world.get(&query, &owner).await;
+        assert_eq!(found.status, 200, "{pattern}: {found:?}");
+        assert_eq!(!found.body["data"].as_array().unwrap().is_empty(), expected, "{pattern}: {found:?}");
+    }
+    for (body, field) in [
+        (json!({ "countryCode": "US", "areaCode": "415", "phoneNumber": "+12125550999" }), "phoneNumber"),
+        (json!({ "countryCode": "US", "phoneNumber": "+442079460009" }), "phoneNumber"),
+        (json!({ "countryCode": "CA", "phoneNumber": "+15105550100" }), "phoneNumber"),
+    ] {
+        let refused = world.buy(&owner, body).await;
+        assert_eq!(refused.code(), (400, "validation_failed"), "{refused:?}");
+        assert!(refused.body["details"][field].is_string(), "{refused:?}");
+    }
+    for phone in ["5105550100", "", "+0", "+1510\u{0}5550100", "+1 510 555 0100"] {
+        let refused = world.buy(&owner, json!({ "countryCode": "US", "phoneNumber": phone })).await;
+        assert_eq!(refused.code(), (400, "invalid_phone_format"), "{refused:?}");
+        assert_eq!(refused.body["error"], BAD_PHONE, "{refused:?}");
+        assert!(refused.body["details"]["phoneNumber"].is_string(), "{refused:?}");
     }
     for (body, field) in [
         (json!({ "countryCode": "USA" }), "countryCode"),
@@ -312,7 +341,8 @@ async fn what_is_for_sale_is_shown_and_bad_questions_name_the_field() {
         assert_eq!(refused.status, 400, "{refused:?}");
         assert!(refused.body.to_string().contains(field), "{refused:?}");
     }
-    assert_eq!(world.release(&owner, "+1510").await.code(), (400, "validation_failed"));
+    let refused = world.release(&owner, "+1510").await;
+    assert_eq!((refused.code(), &refused.body["error"]), ((400, "invalid_phone_format"), &json!(BAD_PHONE)));
     assert_eq!(world.send(Method::GET, STATUS, "", None, None).await.status, 401);
 }
 
@@ -423,6 +453,19 @@ async fn lost_answers_neither_buy_twice_nor_orphan() {
     world.heal().await;
     assert_eq!(world.release(&owner, "+15105550100").await.body["success"], true);
     assert!(world.held().await.1.is_empty());
+}
+
+#[tokio::test]
+async fn a_number_that_cannot_be_imported_is_given_back_and_nobody_says_that_none_was_bought() {
+    let world = World::new().await;
+    let owner = world.owner("owner@glow.test").await;
+    world
+        .fault(json!({ "provider": "vapi", "method": "POST", "path": "/phone-number", "kind": "status", "status": 400 }))
+        .await;
+    let refused = world.buy(&owner, oakland()).await;
+    assert_eq!(refused.code(), (503, "provider_unavailable"), "{refused:?}");
+    let told = refused.body["error"].as_str().unwrap();
+    assert!(told.contains("given back") && !told.contains("Nothing was bought"), "{told}");
 }
 
 #[tokio::test]

@@ -674,7 +674,15 @@ async fn bad_fields_are_named() {
     let world = World::new().await;
     let owner = world.sign_up("ann@example.com").await;
     let id = uuid::Uuid::now_v7().to_string();
-    for wrong in ["5005550100", "+0123456789", "+1 500 555 0100", "", "+123456", "+1234567890123456"] {
+    for wrong in [
+        "5005550100",
+        "+0123456789",
+        "+1 500 555 0100",
+        "",
+        "+123456",
+        "+1234567890123456",
+        "+1500\u{0}5550100",
+    ] {
         let refused = world.post(&owner, "/verify-caller-id/initiate", json!({"phoneNumber": wrong})).await;
         assert_eq!(refused.status, 400, "{wrong}");
         assert_eq!(refused.text("error"), "Invalid phone format. Must be E.164: +countrycode+number");

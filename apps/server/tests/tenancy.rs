@@ -465,6 +465,90 @@ async fn strangers_members_and_stale_tokens_change_nothing() {
     assert_eq!(world.get(&org, &ann.token).await.body["name"], "Clinique Étoile");
 }
 
+/// What people do all day with contacts and appointments: the word of a token is enough, for as long as it lives.
+const EVERYDAY: [&str; 9] = [
+    "POST /api/appointments",
+    "PATCH /api/appointments/{id}",
+    "POST /api/appointments/{id}/approve",
+    "POST /api/appointments/{id}/cancel",
+    "POST /api/contacts",
+    "PATCH /api/contacts/{id}",
+    // These change nothing.
+    "POST /api/calls-dashboard/{callId}/transcript/export",
+    "POST /api/messaging/templates/{id}/preview",
+    "POST /api/telephony/forwarding-config/preview",
+];
+
+/// What every member may do, but nobody who is none any more.
+const MEMBERS: [&str; 10] = [
+    "DELETE /api/calls-dashboard/{callId}/shares/{shareId}",
+    "DELETE /api/services/{id}",
+    "PATCH /api/services/{id}",
+    "POST /api/appointments/{id}/send-reminder",
+    "POST /api/calls-dashboard/{callId}/followup",
+    "POST /api/calls-dashboard/{callId}/share",
+    "POST /api/contacts/{id}/call-back",
+    "POST /api/messaging/send",
+    "POST /api/messaging/send/bulk",
+    "POST /api/services",
+];
+
+/// Every operation of the document that changes something for whoever signed in: its method and its path.
+async fn changes(world: &World) -> Vec<(Method, String)> {
+    let document = world.get("/openapi.json", "").await.body;
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            let operation = &item[method.as_str().to_lowercase()];
+            if operation.is_object() && operation["security"] != json!([{}]) {
+                found.push((method, path.clone()));
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn what_matters_is_refused_to_whoever_the_database_does_not_know_whatever_their_token_says() {
+    let world = World::new().await;
+    let ann = world.sign_up("ann@example.com").await;
+    let org: OrgId = ann.org.parse().unwrap();
+    let invite = Some(json!({"email": "ben@example.com", "role": "member"}));
+    let members = format!("/api/organizations/{org}/members");
+    let ben = world.send(Method::POST, &members, Some(&ann.token), invite).await;
+    let ben: UserId = ben.body["userId"].as_str().unwrap().parse().unwrap();
+    let eve: UserId = world.sign_up("eve@example.com").await.id.parse().unwrap();
+    let owner = |user| token(user, Access::Organization { org, role: Role::Owner });
+    let (removed, demoted) = (owner(eve), owner(ben));
+    let changes = changes(&world).await;
+    assert!(changes.len() > 60, "{} operations are known", changes.len());
+    for (method, template) in changes {
+        let name = format!("{method} {template}");
+        let (mut path, mut is_org) = (String::new(), template.starts_with("/api/organizations/"));
+        for part in template.split_inclusive('}') {
+            let (before, parameter) = part.split_once('{').map_or((part, None), |(b, p)| (b, Some(p)));
+            path.push_str(before);
+            if parameter.is_some() {
+                let id = if std::mem::take(&mut is_org) {
+                    ann.org.clone()
+                } else {
+                    UserId::generate().to_string()
+                };
+                path.push_str(&id);
+            }
+        }
+        let (is_everyday, is_members) = (EVERYDAY.contains(&name.as_str()), MEMBERS.contains(&name.as_str()));
+        for (who, bearer, may) in
+            [("removed", &removed, is_everyday), ("demoted", &demoted, is_everyday || is_members)]
+        {
+            let answer = world.send(method.clone(), &path, Some(bearer), Some(json!({}))).await;
+            let is_refused =
+                answer.code() == (403, "role_required") || answer.code() == (403, "operator_required");
+            assert_eq!(is_refused, !may, "{name} by somebody who was {who}: {answer:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn operators_decide_and_nobody_else_does() {
     let world = World::new().await;

@@ -62,8 +62,13 @@ impl World {
 
     /// Runs `voxctl`; off this thread, where the sandbox answers.
     async fn voxctl(&self, line: &str) -> Output {
+        self.voxctl_with(line, Vec::new()).await
+    }
+
+    /// The same with other settings.
+    async fn voxctl_with(&self, line: &str, settings: Vec<(&'static str, String)>) -> Output {
         let arguments: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
-        let variables = self.variables();
+        let variables: Vec<_> = self.variables().into_iter().chain(settings).collect();
         let run = move || {
             Command::new(env!("CARGO_BIN_EXE_voxctl"))
                 .args(arguments)
@@ -134,7 +139,8 @@ impl World {
         let client = VapiClient::new(VapiSettings::new(voice.vapi.base_url, voice.vapi.private_key)).unwrap();
         let vapi = Arc::new(Vapi::new(client, hook, clock.clone()));
         let limits = Limits { numbers: 3, purchases_per_day: 10 };
-        ManagedNumbers::new(&store, voice.encryption.keys, (&parent, &vapi), &clock, limits)
+        let here = voice.backend.url.parse().unwrap();
+        ManagedNumbers::new(&store, voice.encryption.keys, (&parent, &vapi), here, &clock, limits)
     }
 
     async fn buy(&self, scope: &OrgScope) -> String {
@@ -144,6 +150,14 @@ impl World {
             Provisioned::Active(number) => number.number.to_string(),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Buys a number in the platform's own account by hand.
+    async fn plant_in_own_account(&self, number: &str, tag: &str) {
+        let url = format!("{}/twilio/2010-04-01/Accounts/{SID}/IncomingPhoneNumbers.json", self.sandbox);
+        let form = [("PhoneNumber", number), ("FriendlyName", tag)];
+        let bought = self.http.post(url).basic_auth(SID, Some(TOKEN)).form(&form).send().await.unwrap();
+        assert_eq!(bought.status(), 201);
     }
 
     /// Buys a number in the organization's subaccount by hand.
@@ -212,6 +226,61 @@ async fn strays_are_reported_and_only_they_go_and_only_when_told() {
             .iter()
             .any(|row| row["phoneNumber"] == kept && row["status"] == "active")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_carries_our_marks_alone_is_a_stray_and_what_is_others_is_left() {
+    let world = World::new().await;
+    let scope = world.clinic().await;
+    world.buy(&scope).await;
+    let nobody = "018f0000-0000-7000-8000-0000000000ff";
+    let marked = |org: &str, setup: Option<&str>| {
+        let mut marks = json!({ "org_id": org, "kind": "inbound" });
+        if let Some(setup) = setup {
+            marks["setup_id"] = json!(setup);
+        }
+        json!({ "name": "x", "metadata": marks })
+    };
+    for (org, setup) in [(nobody, Some(nobody)), (ORG, Some(nobody)), ("crm-7", Some("7")), (nobody, None)] {
+        world.vapi("POST", "/assistant", Some(marked(org, setup))).await;
+    }
+    world.plant_in_own_account("+12125550143", &format!("voxanne-setup:{nobody}")).await;
+    world.plant_in_own_account("+12125550144", "front desk").await;
+    let report = world.json("numbers reconcile", 1).await;
+    assert_eq!(report["strays"], json!({ "twilio": 1, "vapi": 2, "database": 0 }), "{report}");
+    let report = world.json("numbers reconcile --release", 1).await;
+    let became = report["data"].as_array().unwrap().iter().map(|stray| stray["release"].clone());
+    assert_eq!(became.collect::<Vec<_>>(), ["released"; 3], "{report}");
+    assert!(world.says("numbers reconcile", 0).await.contains("NO STRAYS"));
+    assert_eq!(world.vapi("GET", "/assistant", None).await.as_array().unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_asks_each_provider_that_is_configured_about_our_account() {
+    let world = World::new().await;
+    let settings = |more: &[(&'static str, &str)]| {
+        let mut settings = vec![
+            ("JWT_SECRET", "a-secret-of-more-than-thirty-two-characters".to_owned()),
+            ("ADMIN_EMAIL_FROM_USER", "Voxanne <hello@clinic.example>".to_owned()),
+            ("RESEND_BASE_URL", format!("{}/resend", world.sandbox)),
+        ];
+        settings.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        settings
+    };
+    let examined = async |more: &[(&'static str, &str)]| {
+        let output = world.voxctl_with("doctor --json", settings(more)).await;
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let checks = report["checks"].as_array().unwrap().iter();
+        let named =
+            |name: &str| checks.clone().find(|check| check["check"] == name).map(|check| check["ok"] == true);
+        (named("Vapi"), named("Twilio"), named("Resend"), named("SendGrid"))
+    };
+    assert_eq!(examined(&[]).await, (Some(true), Some(true), None, None));
+    let found = examined(&[("RESEND_API_KEY", "re_sandbox")]).await;
+    assert_eq!(found, (Some(true), Some(true), Some(true), None));
+    let wrong = [("TWILIO_AUTH_TOKEN", "another"), ("RESEND_API_KEY", "re_wrong")];
+    assert_eq!(examined(&wrong).await, (Some(true), Some(false), Some(false), None));
+    assert_eq!(examined(&[("TWILIO_FROM_NUMBER", "+12125550142")]).await.1, Some(false), "it is not ours");
 }
 
 #[tokio::test(flavor = "multi_thread")]

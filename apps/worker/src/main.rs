@@ -39,6 +39,9 @@ async fn main() -> ExitCode {
 async fn start() -> anyhow::Result<()> {
     let settings = WorkerSettings::read(Reader::from_environment())?;
     let telemetry = Telemetry::start(&settings.logging, "voxanne-worker")?;
+    for warning in &settings.warnings {
+        tracing::warn!(setting = %warning, "a setting has no effect");
+    }
     let metrics = metrics::install()?;
     let stopping = shutdown::on_signal()?;
 

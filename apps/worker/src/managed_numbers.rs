@@ -23,9 +23,11 @@ pub(crate) fn managed_numbers(
         None => TwilioClient::new(base)?,
     };
     let (sid, token) = (twilio.account_sid.clone(), twilio.auth_token.clone());
-    let parent = Arc::new(ParentAccount::new(client, sid, token)?);
+    let parent = ParentAccount::new(client, sid, token)?.calling_from(twilio.from_number.clone());
+    let parent = Arc::new(parent);
     let bounds = &settings.purchases;
     let limits = Limits { numbers: bounds.numbers_per_org, purchases_per_day: bounds.per_day };
     let keys = settings.encryption.keys.clone();
-    Ok(Some(ManagedNumbers::new(store, keys, (&parent, vapi), clock, limits)))
+    let here = settings.backend.url.parse()?;
+    Ok(Some(ManagedNumbers::new(store, keys, (&parent, vapi), here, clock, limits)))
 }

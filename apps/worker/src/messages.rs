@@ -9,7 +9,7 @@ use voxanne_kernel::Clock;
 use voxanne_messaging::{
     credits::SignupCredits,
     providers::Accounts,
-    send::{ApplyEvents, LookAfter, QueueMessage, SendMessage, WebhookAddresses},
+    send::{ApplyEvents, LookAfter, QueueMessage, ReleaseHeld, SendMessage, WebhookAddresses},
 };
 use voxanne_postgres::PgStore;
 
@@ -25,6 +25,8 @@ pub struct Messages {
     pub send: SendMessage,
     /// Looks after those that got stuck.
     pub look_after: LookAfter,
+    /// Lets those go that nothing holds any more.
+    pub release: ReleaseHeld,
 }
 
 impl Messages {
@@ -46,9 +48,17 @@ impl Messages {
         let signup = SignupCredits::new(providers.messaging.signup_credits.minor()).unwrap_or_default();
         let queue = QueueMessage::new(store.clone(), accounts.clone(), signup, clock.clone());
         let addresses = WebhookAddresses::new(settings.backend.url.parse()?);
-        let send = SendMessage::new(store.clone(), accounts.clone(), signup, addresses, clock.clone());
+        let send = SendMessage::new(
+            store.clone(),
+            store.clone(),
+            accounts.clone(),
+            signup,
+            addresses,
+            clock.clone(),
+        );
         let events = ApplyEvents::new(store.clone(), store.clone(), clock.clone());
         let look_after = LookAfter::new(store.clone(), store.clone(), events, clock.clone());
-        Ok(Self { queue, accounts, send, look_after })
+        let release = ReleaseHeld::new(store.clone(), clock.clone());
+        Ok(Self { queue, accounts, send, look_after, release })
     }
 }

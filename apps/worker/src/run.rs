@@ -13,7 +13,7 @@ use voxanne_messaging::send::LookAfterMessages;
 use voxanne_postgres::{queue::Queue, retention::Retention};
 use voxanne_scheduling::remind::SendRemindersJob;
 use voxanne_telephony::hybrid::TelephonyCleanup;
-use voxanne_telephony::numbers::ReconcileNumbers;
+use voxanne_telephony::numbers::{BringTextsJob, ReconcileNumbers};
 use voxanne_tooling::RetireToolsJob;
 
 use crate::{
@@ -35,6 +35,11 @@ pub async fn run(queue: Queue, work: Arc<Work>, concurrency: usize, stopping: Ca
             error = &error as &dyn std::error::Error,
             "the tools are looked after within the hour"
         );
+    }
+    // It may have changed where we are as well.
+    if let Err(error) = queue.start(&BringTextsJob::default()).await {
+        let chain = &error as &dyn std::error::Error;
+        tracing::warn!(error = chain, "where texts are brought is looked after within the hour");
     }
     while !stopping.is_cancelled() {
         let outcome = match assemble(&queue, work.clone(), concurrency, &stopping).await {
@@ -126,6 +131,12 @@ fn schedules(options: WorkerOptions) -> anyhow::Result<WorkerOptions> {
         .job_key("retire-tools")
         .payload(ForPlatform::new(RetireToolsJob::default()))
         .context("a job's payload is JSON")?;
+    let bring_texts = Cron::hourly_at::<ForPlatform<BringTextsJob>>(37)
+        .context("an hour has a 37th minute")?
+        .id("bring-texts")
+        .job_key("bring-texts")
+        .payload(ForPlatform::new(BringTextsJob::default()))
+        .context("a job's payload is JSON")?;
     let telephony_cleanup = Cron::daily_at::<ForPlatform<TelephonyCleanup>>(3, 0)
         .context("03:00 is a time of day")?
         .id("telephony-cleanup")
@@ -148,5 +159,6 @@ fn schedules(options: WorkerOptions) -> anyhow::Result<WorkerOptions> {
         .with_cron(heal_calls)
         .with_cron(look_after_messages)
         .with_cron(refresh_tokens)
-        .with_cron(retire_tools))
+        .with_cron(retire_tools)
+        .with_cron(bring_texts))
 }

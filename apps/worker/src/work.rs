@@ -119,7 +119,7 @@ impl Work {
         let prompt = Arc::new(Vapi::new(prompt, webhook, clock.clone()));
         let register = RegisterTools::new(store.clone(), prompt.clone());
         let vault = Vault::new(store.clone(), settings.encryption.keys.clone());
-        let managed_numbers = managed_numbers(&store, &vapi, (&clock, limits), &settings)?;
+        let managed_numbers = managed_numbers(&store, &prompt, (&clock, limits), &settings)?;
         let oauth = oauth_providers(&settings.providers, &clock)?;
         let keys = settings.encryption.keys.clone();
         let access = AccessTokenOf::new(store.clone(), keys, vault.clone(), oauth, clock.clone());
@@ -150,9 +150,10 @@ impl Work {
         let set_up = RunSetup::new(SetupParts {
             store: store.clone(),
             claims: store.clone(),
-            provider: vapi,
+            provider: prompt,
             assistants,
             numbers: managed_numbers.clone().map(|managed| -> Arc<dyn LineNumbers> { Arc::new(managed) }),
+            sends_mails: settings.mail.is_some(),
             clock: clock.clone(),
         });
         let mails = Mails::wire(&store, &clock, settings.mail, settings.providers.base_urls.resend)?;
@@ -182,6 +183,11 @@ impl Work {
 
     /// The time a scheduled job should take for now: what it was told if that is allowed, else the clock's.
     pub fn time(&self, told: Option<Timestamp>) -> Timestamp {
-        told.filter(|_| self.allow_test_clock).unwrap_or_else(|| self.clock.now())
+        self.told(told).unwrap_or_else(|| self.clock.now())
+    }
+
+    /// What a scheduled job was told to take for now, if that is allowed.
+    pub fn told(&self, told: Option<Timestamp>) -> Option<Timestamp> {
+        told.filter(|_| self.allow_test_clock)
     }
 }

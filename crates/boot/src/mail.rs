@@ -26,14 +26,12 @@ pub struct Mail {
 }
 
 impl Mail {
-    /// Without a key there is no account, and nothing else is needed.
+    /// Without a key and a sender there is no account, and nothing else is needed.
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
         let api_key = reader.optional("RESEND_API_KEY", secret);
         let from = reader.optional("ADMIN_EMAIL_FROM_USER", sender);
         let support = reader.optional("SUPPORT_EMAIL", address);
-        if reader.has("RESEND_API_KEY") && !reader.has("ADMIN_EMAIL_FROM_USER") {
-            reader.problem("ADMIN_EMAIL_FROM_USER", "is needed beside RESEND_API_KEY");
-        }
+        reader.has_whole("RESEND_API_KEY", &["ADMIN_EMAIL_FROM_USER"]);
         let (api_key, from) = api_key.zip(from)?;
         let support = support.unwrap_or_else(|| from.address.clone());
         Some(Self { api_key, from, support })

@@ -1,5 +1,6 @@
 //! Our own accounts with those who carry messages (`spec/13-names-and-shapes.md`). None is needed to start: without any,
-//! organizations send through the accounts that they bring.
+//! organizations send through the accounts that they bring. One that is there in part counts as not configured, with a
+//! warning that names what is missing.
 
 use std::{fmt, sync::Arc};
 
@@ -15,6 +16,9 @@ use crate::{
     reader::Reader,
     sections::{http_url, number, secret, text},
 };
+
+/// Whom the e-mails of all our accounts come from.
+const SENDER: &str = "ADMIN_EMAIL_FROM_USER";
 
 /// Our account for text messages that is asked first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +65,9 @@ pub struct PlatformMessaging {
     pub smtp: Option<Arc<Smtp>>,
     /// `WHATSAPP_ACCESS_TOKEN` and beside it.
     pub whatsapp: Option<Arc<Whatsapp>>,
+    /// `WHATSAPP_APP_SECRET`: signs the events about the numbers of organizations that use our app at Meta and bring no
+    /// secret of their own.
+    pub whatsapp_app_secret: Option<SecretString>,
     /// `SIGNUP_CREDITS`: what a new organization may spend on messages through our accounts, in minor units.
     pub signup_credits: Money,
     /// `TWILIO_WHATSAPP_FROM`: the number of our account with Twilio that WhatsApp messages come from.
@@ -71,18 +78,6 @@ impl fmt::Debug for PlatformMessaging {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PlatformMessaging")
     }
-}
-
-/// Half an account is a mistake, not the absence of one: with `key` the others have to be there.
-fn whole(reader: &mut Reader, key: &'static str, others: &[&'static str]) -> bool {
-    if !reader.has(key) {
-        return false;
-    }
-    let missing: Vec<_> = others.iter().filter(|other| !reader.has(other)).collect();
-    for other in &missing {
-        reader.problem(other, &format!("is needed beside {key}"));
-    }
-    missing.is_empty()
 }
 
 fn e164(text: &str) -> Result<E164, String> {
@@ -140,22 +135,46 @@ fn tls(text: &str) -> Result<SmtpTls, String> {
 }
 
 impl PlatformMessaging {
+    /// What is malformed is a problem; of an account that is there in part only nothing is used, with a warning.
     pub(crate) fn read(reader: &mut Reader) -> Self {
         let sms_default = reader.optional("SMS_PROVIDER", sms_default);
         let email_default = reader.optional("EMAIL_PROVIDER", email_default);
         let signup_credits = read_signup_credits(reader);
+        let from = from(reader);
+        let app_secret = optional_secret(reader, "WHATSAPP_APP_SECRET");
         Self {
             sms_default,
             email_default,
             africastalking: africastalking(reader).map(Arc::new),
             termii: termii(reader).map(Arc::new),
-            resend: resend(reader).map(Arc::new),
-            sendgrid: sendgrid(reader).map(Arc::new),
-            mailgun: mailgun(reader).map(Arc::new),
-            smtp: smtp(reader).map(Arc::new),
-            whatsapp: whatsapp(reader).map(Arc::new),
+            resend: resend(reader, from.clone()).map(Arc::new),
+            sendgrid: sendgrid(reader, from.clone()).map(Arc::new),
+            mailgun: mailgun(reader, from.clone()).map(Arc::new),
+            smtp: smtp(reader, from).map(Arc::new),
+            whatsapp: whatsapp(reader, app_secret.clone()).map(Arc::new),
+            whatsapp_app_secret: app_secret,
             signup_credits: signup_credits.unwrap_or_default(),
             twilio_whatsapp_from: reader.optional("TWILIO_WHATSAPP_FROM", e164),
+        }
+    }
+
+    /// Warns of accounts that are to be asked first and are not there. Whether Twilio's is, is known elsewhere.
+    pub(crate) fn warn_of_missing_firsts(&self, reader: &mut Reader, has_twilio_number: bool) {
+        let sms = self.sms_default.is_none_or(|first| match first {
+            SmsDefault::Twilio => has_twilio_number,
+            SmsDefault::AfricasTalking => self.africastalking.is_some(),
+            SmsDefault::Termii => self.termii.is_some(),
+        });
+        let email = self.email_default.is_none_or(|first| match first {
+            EmailDefault::Resend => self.resend.is_some(),
+            EmailDefault::Sendgrid => self.sendgrid.is_some(),
+            EmailDefault::Mailgun => self.mailgun.is_some(),
+            EmailDefault::Smtp => self.smtp.is_some(),
+        });
+        for (name, is_there) in [("SMS_PROVIDER", sms), ("EMAIL_PROVIDER", email)] {
+            if !is_there {
+                reader.warning(name, "names an account of ours that is not configured");
+            }
         }
     }
 }
@@ -167,111 +186,89 @@ pub(crate) fn read_signup_credits(reader: &mut Reader) -> Option<Money> {
 
 /// Whom our e-mails come from.
 fn from(reader: &mut Reader) -> Option<Sender> {
-    let from = reader.optional("ADMIN_EMAIL_FROM_USER", sender)?;
+    let from = reader.optional(SENDER, sender)?;
     Some(Sender { email: from.address, name: Some(from.name) })
 }
 
 fn africastalking(reader: &mut Reader) -> Option<AfricasTalking> {
-    if !whole(reader, "AFRICASTALKING_API_KEY", &["AFRICASTALKING_USERNAME"]) {
-        return None;
-    }
-    let (api_key, username) =
-        (reader.optional("AFRICASTALKING_API_KEY", secret), reader.optional("AFRICASTALKING_USERNAME", text));
-    Some(AfricasTalking {
-        username: username?,
-        api_key: api_key?,
-        from: reader.optional("AFRICASTALKING_FROM", text),
-        webhook_secret: optional_secret(reader, "AFRICASTALKING_WEBHOOK_SECRET"),
-    })
+    const KEY: &str = "AFRICASTALKING_API_KEY";
+    const USERNAME: &str = "AFRICASTALKING_USERNAME";
+    reader.has_whole(KEY, &[USERNAME]);
+    let (api_key, username) = (reader.optional(KEY, secret), reader.optional(USERNAME, text));
+    let from = reader.optional("AFRICASTALKING_FROM", text);
+    let webhook_secret = optional_secret(reader, "AFRICASTALKING_WEBHOOK_SECRET");
+    Some(AfricasTalking { username: username?, api_key: api_key?, from, webhook_secret })
 }
 
 fn termii(reader: &mut Reader) -> Option<Termii> {
-    if !whole(reader, "TERMII_API_KEY", &["TERMII_FROM", "TERMII_BASE_URL"]) {
-        return None;
-    }
-    let api_key = reader.optional("TERMII_API_KEY", secret);
-    let (base_url, from) =
-        (reader.optional("TERMII_BASE_URL", http_url), reader.optional("TERMII_FROM", text));
+    const KEY: &str = "TERMII_API_KEY";
+    const FROM: &str = "TERMII_FROM";
+    const BASE_URL: &str = "TERMII_BASE_URL";
+    reader.has_whole(KEY, &[FROM, BASE_URL]);
+    let (api_key, from) = (reader.optional(KEY, secret), reader.optional(FROM, text));
+    let base_url = reader.optional(BASE_URL, http_url);
     let channel = reader.or("TERMII_CHANNEL", TermiiChannel::Generic, route);
-    Some(Termii {
-        api_key: api_key?,
-        base_url: base_url?,
-        from: from?,
-        channel: channel?,
-        webhook_secret: optional_secret(reader, "TERMII_WEBHOOK_SECRET"),
-    })
+    let webhook_secret = optional_secret(reader, "TERMII_WEBHOOK_SECRET");
+    Some(Termii { api_key: api_key?, base_url: base_url?, from: from?, channel: channel?, webhook_secret })
 }
 
-fn resend(reader: &mut Reader) -> Option<Resend> {
-    if !whole(reader, "RESEND_API_KEY", &["ADMIN_EMAIL_FROM_USER"]) {
-        return None;
-    }
-    let (api_key, from) = (reader.optional("RESEND_API_KEY", secret), from(reader));
-    Some(Resend {
-        api_key: api_key?,
-        from: from?,
-        webhook_secret: optional_secret(reader, "RESEND_WEBHOOK_SECRET"),
-    })
+fn resend(reader: &mut Reader, from: Option<Sender>) -> Option<Resend> {
+    const KEY: &str = "RESEND_API_KEY";
+    reader.has_whole(KEY, &[SENDER]);
+    let api_key = reader.optional(KEY, secret);
+    let webhook_secret = optional_secret(reader, "RESEND_WEBHOOK_SECRET");
+    Some(Resend { api_key: api_key?, from: from?, webhook_secret })
 }
 
-fn sendgrid(reader: &mut Reader) -> Option<Sendgrid> {
-    if !whole(reader, "SENDGRID_API_KEY", &["ADMIN_EMAIL_FROM_USER"]) {
-        return None;
-    }
-    let (api_key, from) = (reader.optional("SENDGRID_API_KEY", secret), from(reader));
-    Some(Sendgrid {
-        api_key: api_key?,
-        from: from?,
-        webhook_public_key: reader.optional("SENDGRID_WEBHOOK_SECRET", text),
-    })
+fn sendgrid(reader: &mut Reader, from: Option<Sender>) -> Option<Sendgrid> {
+    const KEY: &str = "SENDGRID_API_KEY";
+    reader.has_whole(KEY, &[SENDER]);
+    let api_key = reader.optional(KEY, secret);
+    let webhook_public_key = reader.optional("SENDGRID_WEBHOOK_SECRET", text);
+    Some(Sendgrid { api_key: api_key?, region: None, from: from?, webhook_public_key })
 }
 
-fn mailgun(reader: &mut Reader) -> Option<Mailgun> {
-    if !whole(reader, "MAILGUN_API_KEY", &["MAILGUN_DOMAIN", "ADMIN_EMAIL_FROM_USER"]) {
-        return None;
-    }
-    let (api_key, domain) =
-        (reader.optional("MAILGUN_API_KEY", secret), reader.optional("MAILGUN_DOMAIN", text));
-    let (region, from) = (reader.or("MAILGUN_REGION", MailgunRegion::Us, region), from(reader));
+fn mailgun(reader: &mut Reader, from: Option<Sender>) -> Option<Mailgun> {
+    const KEY: &str = "MAILGUN_API_KEY";
+    const DOMAIN: &str = "MAILGUN_DOMAIN";
+    reader.has_whole(KEY, &[DOMAIN, SENDER]);
+    let (api_key, domain) = (reader.optional(KEY, secret), reader.optional(DOMAIN, text));
+    let region = reader.or("MAILGUN_REGION", MailgunRegion::Us, region);
+    let webhook_signing_key = optional_secret(reader, "MAILGUN_WEBHOOK_SECRET");
     Some(Mailgun {
         api_key: api_key?,
         domain: domain?,
         region: region?,
         from: from?,
-        webhook_signing_key: optional_secret(reader, "MAILGUN_WEBHOOK_SECRET"),
+        webhook_signing_key,
         tracking_domain: None,
     })
 }
 
-fn smtp(reader: &mut Reader) -> Option<Smtp> {
-    if !whole(reader, "SMTP_HOST", &["ADMIN_EMAIL_FROM_USER"]) {
-        return None;
-    }
-    let (host, tls) = (reader.optional("SMTP_HOST", text), reader.or("SMTP_TLS", SmtpTls::StartTls, tls));
+fn smtp(reader: &mut Reader, from: Option<Sender>) -> Option<Smtp> {
+    const HOST: &str = "SMTP_HOST";
+    reader.has_whole(HOST, &[SENDER]);
+    let (host, tls) = (reader.optional(HOST, text), reader.or("SMTP_TLS", SmtpTls::StartTls, tls));
     let usual = if tls == Some(SmtpTls::Implicit) { 465 } else { 587 };
-    let (port, from) = (reader.or("SMTP_PORT", usual, number), from(reader));
-    Some(Smtp {
-        host: host?,
-        port: port?,
-        username: reader.optional("SMTP_USERNAME", text),
-        password: optional_secret(reader, "SMTP_PASSWORD"),
-        tls: tls?,
-        from: from?,
-    })
+    let port = reader.or("SMTP_PORT", usual, number);
+    let username = reader.optional("SMTP_USERNAME", text);
+    let password = optional_secret(reader, "SMTP_PASSWORD");
+    Some(Smtp { host: host?, port: port?, username, password, tls: tls?, from: from? })
 }
 
-fn whatsapp(reader: &mut Reader) -> Option<Whatsapp> {
-    if !whole(reader, "WHATSAPP_ACCESS_TOKEN", &["WHATSAPP_PHONE_NUMBER_ID"]) {
-        return None;
-    }
-    let (access_token, phone_number_id) =
-        (reader.optional("WHATSAPP_ACCESS_TOKEN", secret), reader.optional("WHATSAPP_PHONE_NUMBER_ID", text));
+fn whatsapp(reader: &mut Reader, app_secret: Option<SecretString>) -> Option<Whatsapp> {
+    const TOKEN: &str = "WHATSAPP_ACCESS_TOKEN";
+    const NUMBER: &str = "WHATSAPP_PHONE_NUMBER_ID";
+    reader.has_whole(TOKEN, &[NUMBER]);
+    let (access_token, phone_number_id) = (reader.optional(TOKEN, secret), reader.optional(NUMBER, text));
+    let business_account_id = reader.optional("WHATSAPP_BUSINESS_ACCOUNT_ID", text);
+    let verify_token = optional_secret(reader, "WHATSAPP_VERIFY_TOKEN");
     Some(Whatsapp {
-        business_account_id: reader.optional("WHATSAPP_BUSINESS_ACCOUNT_ID", text).unwrap_or_default(),
+        business_account_id: business_account_id.unwrap_or_default(),
         phone_number_id: phone_number_id?,
         access_token: access_token?,
-        app_secret: optional_secret(reader, "WHATSAPP_APP_SECRET"),
-        verify_token: optional_secret(reader, "WHATSAPP_VERIFY_TOKEN"),
+        app_secret,
+        verify_token,
         phone_number: None,
         display_name: None,
     })
@@ -306,45 +303,90 @@ mod tests {
 
     use super::*;
 
-    fn read(settings: &[(&str, &str)]) -> (PlatformMessaging, Vec<String>) {
+    fn read(settings: &[(&str, &str)]) -> (PlatformMessaging, Vec<String>, Vec<String>) {
         let settings = settings.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let mut reader = Reader::new(settings);
         let found = PlatformMessaging::read(&mut reader);
+        found.warn_of_missing_firsts(&mut reader, false);
+        let warnings = reader.take_warnings();
         let problems = match reader.finish(Some(())) {
             Ok(()) => Vec::new(),
             Err(error) => error.problems().to_vec(),
         };
-        (found, problems)
+        (found, warnings, problems)
     }
 
     #[test]
     fn nothing_is_needed() {
-        let (found, problems) = read(&[]);
-        assert!(found.is_empty() && problems.is_empty(), "{problems:?}");
+        let (found, warnings, problems) = read(&[]);
+        assert!(found.is_empty() && warnings.is_empty() && problems.is_empty(), "{warnings:?} {problems:?}");
     }
 
     #[test]
-    fn half_an_account_is_a_mistake() {
-        let (found, problems) = read(&[("MAILGUN_API_KEY", "key")]);
-        assert!(found.mailgun.is_none());
-        assert_eq!(
-            problems,
-            [
-                "MAILGUN_DOMAIN: is needed beside MAILGUN_API_KEY",
-                "ADMIN_EMAIL_FROM_USER: is needed beside MAILGUN_API_KEY"
-            ]
+    fn half_an_account_is_not_configured_and_warned_of() {
+        let check = |settings: &[(&str, &str)], expected: &[&str]| {
+            let (found, warnings, problems) = read(settings);
+            assert!(found.is_empty(), "{settings:?}");
+            assert_eq!((warnings.as_slice(), problems.len()), (expected_texts(expected).as_slice(), 0));
+        };
+        for key in ["RESEND_API_KEY", "SENDGRID_API_KEY", "SMTP_HOST"] {
+            check(&[(key, "value")], &[&format!("{key}: has no effect without ADMIN_EMAIL_FROM_USER")]);
+        }
+        check(
+            &[("MAILGUN_API_KEY", "key")],
+            &["MAILGUN_API_KEY: has no effect without MAILGUN_DOMAIN and ADMIN_EMAIL_FROM_USER"],
         );
-        let (found, problems) = read(&[("SMS_PROVIDER", "pigeons"), ("AFRICASTALKING_API_KEY", "k")]);
-        assert!(found.is_empty());
-        assert_eq!(problems.len(), 2, "{problems:?}");
+        check(
+            &[
+                ("MAILGUN_API_KEY", "key"),
+                ("MAILGUN_DOMAIN", "mg.example.com"),
+                ("EMAIL_PROVIDER", "mailgun"),
+            ],
+            &[
+                "MAILGUN_API_KEY: has no effect without ADMIN_EMAIL_FROM_USER",
+                "EMAIL_PROVIDER: names an account of ours that is not configured",
+            ],
+        );
+        check(
+            &[("TERMII_API_KEY", "key"), ("SMS_PROVIDER", "termii")],
+            &[
+                "TERMII_API_KEY: has no effect without TERMII_FROM and TERMII_BASE_URL",
+                "SMS_PROVIDER: names an account of ours that is not configured",
+            ],
+        );
+        check(
+            &[("AFRICASTALKING_API_KEY", "key")],
+            &["AFRICASTALKING_API_KEY: has no effect without AFRICASTALKING_USERNAME"],
+        );
+        check(
+            &[("WHATSAPP_ACCESS_TOKEN", "token")],
+            &["WHATSAPP_ACCESS_TOKEN: has no effect without WHATSAPP_PHONE_NUMBER_ID"],
+        );
+    }
+
+    fn expected_texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_malformed_is_a_problem_even_of_half_an_account() {
+        let check = |settings: &[(&str, &str)], expected: &str| {
+            let (_, _, problems) = read(settings);
+            assert!(problems.len() == 1 && problems[0].starts_with(expected), "{problems:?}");
+        };
+        check(&[("SMS_PROVIDER", "pigeons")], "SMS_PROVIDER: ");
+        check(&[("MAILGUN_API_KEY", "k"), ("MAILGUN_REGION", "mars")], "MAILGUN_REGION: ");
+        check(&[("SMTP_HOST", "mail.example"), ("SMTP_PORT", "many")], "SMTP_PORT: ");
+        check(&[("TERMII_API_KEY", "k"), ("TERMII_BASE_URL", "here")], "TERMII_BASE_URL: ");
+        check(&[("RESEND_API_KEY", "k"), ("ADMIN_EMAIL_FROM_USER", "nobody")], "ADMIN_EMAIL_FROM_USER: ");
     }
 
     #[test]
     fn a_mail_server_has_the_port_of_its_encryption() {
         let base = [("SMTP_HOST", "mail.example"), ("ADMIN_EMAIL_FROM_USER", "a@b.example")];
-        let (found, _) = read(&base);
+        let (found, ..) = read(&base);
         assert_eq!(found.smtp.map(|smtp| smtp.port), Some(587));
-        let (found, _) = read(&[base[0], base[1], ("SMTP_TLS", "implicit")]);
+        let (found, ..) = read(&[base[0], base[1], ("SMTP_TLS", "implicit")]);
         assert_eq!(found.smtp.map(|smtp| smtp.port), Some(465));
     }
 }

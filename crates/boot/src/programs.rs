@@ -41,6 +41,8 @@ pub struct ServerSettings {
     pub shutdown: Shutdown,
     /// What it logs.
     pub logging: Logging,
+    /// Which settings have no effect; logged at the start.
+    pub warnings: Vec<String>,
 }
 
 /// What the worker runs with.
@@ -68,6 +70,8 @@ pub struct WorkerSettings {
     pub shutdown: Shutdown,
     /// What it logs.
     pub logging: Logging,
+    /// Which settings have no effect; logged at the start.
+    pub warnings: Vec<String>,
 }
 
 /// What `voxctl db migrate` needs.
@@ -147,6 +151,7 @@ impl ServerSettings {
         let providers = Providers::read(&mut reader);
         let purchases = Purchases::read(&mut reader);
         let storage = Storage::read(&mut reader);
+        let warnings = reader.take_warnings();
         let whole = || {
             Some(Self {
                 database: database?,
@@ -160,6 +165,7 @@ impl ServerSettings {
                 backend: backend?,
                 shutdown: shutdown?,
                 logging: logging?,
+                warnings,
             })
         };
         let settings = whole();
@@ -180,6 +186,7 @@ impl WorkerSettings {
         let (providers, mail) = (Providers::read(&mut reader), Mail::read(&mut reader));
         let purchases = Purchases::read(&mut reader);
         let storage = Storage::read(&mut reader);
+        let warnings = reader.take_warnings();
         let whole = || {
             Some(Self {
                 database: database?,
@@ -193,6 +200,7 @@ impl WorkerSettings {
                 backend: backend?,
                 shutdown: shutdown?,
                 logging: logging?,
+                warnings,
             })
         };
         let settings = whole();

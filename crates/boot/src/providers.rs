@@ -86,6 +86,8 @@ impl Providers {
         let messaging = PlatformMessaging::read(reader);
         let google = OAuthClient::read(reader, "GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET");
         let microsoft = OAuthClient::read(reader, "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET");
+        let has_twilio_number = twilio.as_ref().is_some_and(|twilio| twilio.from_number.is_some());
+        messaging.warn_of_missing_firsts(reader, has_twilio_number);
         let allow_private_hosts = reader.or("ALLOW_PRIVATE_HOSTS", false, switch);
         Some(Self {
             base_urls,
@@ -103,13 +105,9 @@ impl PlatformTwilio {
         const SID: &str = "TWILIO_ACCOUNT_SID";
         const TOKEN: &str = "TWILIO_AUTH_TOKEN";
         const FROM: &str = "TWILIO_FROM_NUMBER";
-        if reader.has(FROM) && !reader.has(SID) {
-            reader.problem(SID, &format!("is needed beside {FROM}"));
-        }
+        reader.has_whole(FROM, &[SID, TOKEN]);
+        warn_of_half(reader, SID, TOKEN);
         let from_number = reader.optional(FROM, |text| E164::new(text).map_err(|error| error.to_string()));
-        if !both_or_neither(reader, SID, TOKEN) {
-            return None;
-        }
         let (sid, token) = (reader.optional(SID, account_sid), reader.optional(TOKEN, secret));
         Some(Self { account_sid: sid?, auth_token: token?, from_number })
     }
@@ -124,22 +122,15 @@ fn account_sid(text: &str) -> Result<String, String> {
     Err("must be `AC` and 32 hexadecimal digits".to_owned())
 }
 
-/// Whether both settings are there. Half a registration is a mistake, not the absence of one.
-fn both_or_neither(reader: &mut Reader, id: &'static str, key: &'static str) -> bool {
-    match (reader.has(id), reader.has(key)) {
-        (false, false) => return false,
-        (true, false) => reader.problem(key, &format!("is needed beside {id}")),
-        (false, true) => reader.problem(id, &format!("is needed beside {key}")),
-        (true, true) => {}
-    }
-    true
+/// Half a registration counts as none, with a warning that names the other half.
+fn warn_of_half(reader: &mut Reader, id: &'static str, key: &'static str) {
+    reader.has_whole(id, &[key]);
+    reader.has_whole(key, &[id]);
 }
 
 impl OAuthClient {
     fn read(reader: &mut Reader, id: &'static str, key: &'static str) -> Option<Self> {
-        if !both_or_neither(reader, id, key) {
-            return None;
-        }
+        warn_of_half(reader, id, key);
         let (id, secret) = (reader.optional(id, text), reader.optional(key, secret));
         Some(Self { id: id?, secret: secret? })
     }

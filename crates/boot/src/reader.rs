@@ -33,6 +33,7 @@ fn list(problems: &[String]) -> String {
 pub struct Reader {
     config: Config,
     problems: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl Reader {
@@ -63,7 +64,7 @@ impl Reader {
             problems.push(error.to_string());
             Config::default()
         });
-        Self { config, problems }
+        Self { config, problems, warnings: Vec::new() }
     }
 
     /// The setting as `parse` reads it; none when it is not set. A malformed one is noted as a problem and is `None`
@@ -122,9 +123,38 @@ impl Reader {
         !matches!(self.config.get_string(&name.to_ascii_lowercase()), Err(config::ConfigError::NotFound(_)))
     }
 
-    /// Notes that a setting breaks a rule.
+    /// Notes that a setting breaks a rule; once, however many sections read it.
     pub(crate) fn problem(&mut self, name: &str, rule: &str) {
-        self.problems.push(format!("{name}: {rule}"));
+        let problem = format!("{name}: {rule}");
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Notes that a setting has no effect, which is no reason not to start.
+    pub(crate) fn warning(&mut self, name: &str, why: &str) {
+        let warning = format!("{name}: {why}");
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Whether `key` is there with everything that it needs beside it. With a part of that it has no effect: what
+    /// hangs on it is not configured, and a warning names what is missing.
+    pub(crate) fn has_whole(&mut self, key: &'static str, others: &[&'static str]) -> bool {
+        if !self.has(key) {
+            return false;
+        }
+        let missing: Vec<_> = others.iter().copied().filter(|other| !self.has(other)).collect();
+        if !missing.is_empty() {
+            self.warning(key, &format!("has no effect without {}", missing.join(" and ")));
+        }
+        missing.is_empty()
+    }
+
+    /// What was noted that is no reason not to start, each beginning with the name of the setting.
+    pub(crate) fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// The settings, if they are complete and nothing was wrong.

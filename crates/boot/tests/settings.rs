@@ -167,11 +167,9 @@ fn the_platform_sends_mails_once_it_has_a_key_and_a_sender() {
     let (key, from) = (("RESEND_API_KEY", "re_hush"), ("ADMIN_EMAIL_FROM_USER", "hello@example.com"));
     assert!(mail(&[]).unwrap().is_none());
     assert!(mail(&[from]).unwrap().is_none());
-    let refused = mail(&[key]).unwrap_err();
-    assert!(
-        refused.to_string().contains("ADMIN_EMAIL_FROM_USER: is needed beside RESEND_API_KEY"),
-        "{refused}"
-    );
+    let half = WorkerSettings::read(with(&[key])).unwrap();
+    assert!(half.mail.is_none() && half.providers.messaging.resend.is_none());
+    assert_eq!(half.warnings, ["RESEND_API_KEY: has no effect without ADMIN_EMAIL_FROM_USER"]);
     let both = mail(&[key, from]).unwrap().unwrap();
     assert_eq!(both.support.as_str(), "hello@example.com");
     assert!(!format!("{both:?}").contains("hush"));
@@ -194,13 +192,22 @@ fn the_platforms_account_with_twilio_is_whole_or_not_there() {
     let without = ServerSettings::read(with(&[SID, TOKEN])).unwrap().providers.twilio.unwrap();
     assert_eq!(without.from_number, None);
 
+    let half = |changes: &[(&str, &str)], expected: &str| {
+        let settings = ServerSettings::read(with(changes)).unwrap();
+        assert!(settings.providers.twilio.is_none());
+        assert_eq!(settings.warnings, [expected]);
+    };
+    half(&[SID], "TWILIO_ACCOUNT_SID: has no effect without TWILIO_AUTH_TOKEN");
+    half(&[TOKEN], "TWILIO_AUTH_TOKEN: has no effect without TWILIO_ACCOUNT_SID");
+    half(&[FROM], "TWILIO_FROM_NUMBER: has no effect without TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN");
+    let first = with(&[SID, TOKEN, ("SMS_PROVIDER", "twilio")]);
+    let warned = "SMS_PROVIDER: names an account of ours that is not configured";
+    assert_eq!(ServerSettings::read(first).unwrap().warnings, [warned], "it has no number to text from");
+
     let check = |changes: &[(&str, &str)], expected: &str| {
         let found = problems(with(changes));
         assert!(found.iter().any(|problem| problem.starts_with(expected)), "{found:?}");
     };
-    check(&[SID], "TWILIO_AUTH_TOKEN: is needed beside TWILIO_ACCOUNT_SID");
-    check(&[TOKEN], "TWILIO_ACCOUNT_SID: is needed beside TWILIO_AUTH_TOKEN");
-    check(&[FROM], "TWILIO_ACCOUNT_SID: is needed beside TWILIO_FROM_NUMBER");
     check(&[("TWILIO_ACCOUNT_SID", "AC1"), TOKEN], "TWILIO_ACCOUNT_SID: must be `AC` and 32");
     check(&[SID, TOKEN, ("TWILIO_FROM_NUMBER", "5005550006")], "TWILIO_FROM_NUMBER: ");
 }

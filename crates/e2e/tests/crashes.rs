@@ -104,6 +104,7 @@ async fn a_worker_killed_while_it_sets_lines_up_leaves_one_of_everything() {
     let mut clinics = Vec::new();
     for n in 0..4 {
         let clinic = stack.sign_up(&format!("Clinic {n}")).await.unwrap();
+        stack.give_number(&clinic.org_id).await.unwrap();
         let path = format!("/api/admin/organizations/{}/approve", clinic.org_id);
         let approval =
             stack.http.post(stack.url(&path)).bearer_auth(&operator).header("prefer", "respond-async");

@@ -98,7 +98,7 @@ async fn ten_thousand_secrets_change_their_key_while_they_are_read_and_the_comma
     let mut stack = Stack::start_with(1, &settings).await.unwrap();
     let lines = Arc::new(organizations(&stack).await);
 
-    // Two hundred reads a second, of another organization each time, so that hardly any comes from a memory.
+    // Up to two hundred reads a second, of another organization each time, so that hardly any comes from a memory.
     let (done, reads, failed) =
         (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let reading = tokio::spawn({
@@ -117,7 +117,10 @@ async fn ten_thousand_secrets_change_their_key_while_they_are_read_and_the_comma
                         failed.fetch_add(1, Ordering::Relaxed);
                     }
                 });
-                while under_way.try_join_next().is_some() {}
+                // A machine that is busy reads less often; it does not queue up what it cannot answer in time.
+                while under_way.len() >= 16 {
+                    under_way.join_next().await;
+                }
             }
             under_way.join_all().await;
         }

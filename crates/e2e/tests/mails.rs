@@ -89,6 +89,7 @@ async fn an_owner_hears_what_failed_and_not_what_the_provider_said() {
     )
     .await;
     let clinic = stack.sign_up("Clinique").await.unwrap();
+    stack.give_number(&clinic.org_id).await.unwrap();
     stack.voxctl(&["org", "approve", &clinic.org_id], "").await.unwrap();
     let mail = mail(&stack, "could not be set up").await;
     assert_eq!(mail["to"], json!([clinic.email]));
@@ -104,6 +105,7 @@ async fn an_owner_hears_of_a_failure_only_when_nothing_is_tried_any_more() {
                        "kind": "status", "status": 503 });
     fault(&stack, &down).await;
     let clinic = stack.sign_up("Clinique").await.unwrap();
+    stack.give_number(&clinic.org_id).await.unwrap();
     stack.voxctl(&["org", "approve", &clinic.org_id], "").await.unwrap();
     eventually("a first failure", || async {
         let failed = "select count(*) from setup_steps where error_code is not null";

@@ -195,6 +195,81 @@ async fn whoever_opts_out_is_not_written_to_until_they_come_back() {
     assert_eq!(stack.rows("select count(*) from message_suppressions").await, 0);
 }
 
+/// Where Twilio posts texts to the numbers that we bought, by number.
+async fn brought(stack: &Stack) -> Vec<(String, String)> {
+    let accounts = stack.provider("providers/twilio/accounts").await;
+    let ours = accounts.as_array().unwrap().iter().filter(|account| {
+        account["friendlyName"].as_str().is_some_and(|name| name.starts_with("voxanne-org:"))
+    });
+    let numbers = ours.flat_map(|account| account["incomingPhoneNumbers"].as_array().unwrap());
+    let text = |number: &Value, name: &str| number[name].as_str().unwrap_or_default().to_owned();
+    numbers.map(|number| (text(number, "phone_number"), text(number, "sms_url"))).collect()
+}
+
+#[tokio::test]
+async fn whoever_opts_out_of_a_number_that_we_bought_is_heard() {
+    let platform = [
+        ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
+        ("TWILIO_AUTH_TOKEN", "the-platforms-token"),
+        ("TWILIO_FROM_NUMBER", "+15005550001"),
+    ];
+    let mut stack = Stack::start_with(1, &platform).await.unwrap();
+    let clinic = stack.clinic("Glow").await.unwrap();
+    // The line that was set up for it; a clinic whose number is bought by itself goes the same way.
+    let [(number, address)] = &brought(&stack).await[..] else { panic!("one number is bought") };
+    assert_eq!(*number, clinic.number);
+    assert!(address.starts_with(&stack.url("/webhooks/messaging/twilio/")), "{address}");
+    let purchases = stack.provider("requests").await;
+    let is_about = |request: &&Value| {
+        request["method"] == "POST"
+            && request["path"].as_str().is_some_and(|path| path.contains("/IncomingPhoneNumbers"))
+    };
+    assert_eq!(
+        purchases.as_array().unwrap().iter().filter(is_about).count(),
+        1,
+        "it comes with the purchase"
+    );
+
+    // Nobody says where to: Twilio posts it to the number's own address, signed with the subaccount's token.
+    let answer = async |text: &str| {
+        let body = json!({ "from": PATIENT, "to": number, "body": text });
+        let told = control(&stack, Method::POST, "twilio/inbound", &body).await;
+        assert_eq!(told["deliveries"].as_array().map(Vec::len), Some(1), "{told}");
+    };
+    let suppressed =
+        async || clinic.get(&stack, "/api/messaging/suppressions").await.unwrap()["data"].clone();
+    answer("STOP").await;
+    let listed = suppressed().await;
+    assert_eq!(
+        (&listed[0]["recipient"], &listed[0]["channel"], &listed[0]["reason"]),
+        (&json!(PATIENT), &json!("sms"), &json!("stop"))
+    );
+    let (status, refused) = post(&stack, &clinic, "/api/messaging/send", &sms(PATIENT, "Hi")).await;
+    assert_eq!((status, &refused["code"]), (409, &json!("recipient_opted_out")), "{refused}");
+    answer("HELP").await;
+    assert_eq!(suppressed().await.as_array().unwrap().len(), 1);
+    answer("START").await;
+    assert_eq!(suppressed().await, json!([]));
+    let forged = json!({ "from": PATIENT, "to": number, "body": "STOP", "signature": "forged" });
+    control(&stack, Method::POST, "twilio/inbound", &forged).await;
+    assert_eq!(suppressed().await, json!([]));
+    let received = clinic.get(&stack, "/api/messages").await.unwrap();
+    let texts: Vec<_> =
+        received["data"].as_array().unwrap().iter().map(|one| one["content"].clone()).collect();
+    assert_eq!(texts, [json!("START"), json!("HELP"), json!("STOP")]);
+
+    // We move: the next worker has texts brought to where we are.
+    let here = stack.url("").replace("127.0.0.1", "localhost");
+    stack.kill_worker().await;
+    stack.set("BACKEND_URL", &here);
+    stack.start_worker().unwrap();
+    let moved = address.replace("127.0.0.1", "localhost");
+    eventually("the new address", || async {
+        (brought(&stack).await == [(number.clone(), moved.clone())]).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn the_platform_carries_what_nobody_else_can_until_the_credit_is_gone() {
     let stack = Stack::start_with(1, &[("SIGNUP_CREDITS", "0")]).await.unwrap();
@@ -258,6 +333,14 @@ async fn a_reminder_is_sent_once_however_often_its_hour_comes() {
     let path = format!("/api/appointments/{}", made["id"].as_str().unwrap());
     assert_eq!(clinic.get(&stack, &path).await.unwrap()["confirmation_sent"], true);
 
+    // Two hours before, a second after: the hour that is pretended is the one that counts.
+    stack.voxctl(&["jobs", "run", "send-reminders", "--now", &hours_before(2)], "").await.unwrap();
+    let sent = reminders().await;
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    for one in &sent {
+        reaches(&stack, &clinic, &one["id"], "delivered").await;
+    }
+
     // One message an hour for each contact holds for those that staff send as well.
     let (status, body) =
         post(&stack, &clinic, &format!("{path}/send-reminder"), &json!({ "method": "sms" })).await;
@@ -265,6 +348,44 @@ async fn a_reminder_is_sent_once_however_often_its_hour_comes() {
     let (status, body) =
         post(&stack, &clinic, &format!("{path}/send-reminder"), &json!({ "method": "email" })).await;
     assert_eq!((status, &body["code"]), (422, &json!("no_email")));
+}
+
+#[tokio::test]
+async fn a_held_reminder_is_taken_back_or_let_go_with_what_held_it() {
+    let stack = Stack::start_with(1, &[("VOXANNE_ALLOW_TEST_CLOCK", "true")]).await.unwrap();
+    let clinic = stack.clinic("Glow").await.unwrap();
+    twilio(&stack, &clinic).await;
+    let put = async |path: &str, body: Value| {
+        let answer = clinic.request(&stack, Method::PUT, path).json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    };
+    let rules = json!({ "enabled": true, "method": "sms", "lead_minutes": [840] });
+    put("/api/reminders/settings", rules).await;
+    let found = clinic.get(&stack, "/api/availability").await.unwrap();
+    // The last is in the afternoon: fourteen hours before it, people sleep.
+    let start = found["slots"].as_array().unwrap().last().unwrap()["start"].as_str().unwrap().to_owned();
+    let night = start.parse::<jiff::Timestamp>().unwrap() - jiff::SignedDuration::from_hours(14);
+    let held = async |phone: &str| {
+        let body = json!({ "contact_name": "Ann", "phone_number": phone, "scheduled_at": start });
+        let (status, made) = post(&stack, &clinic, "/api/appointments", &body).await;
+        assert_eq!(status, 201, "{made}");
+        stack.voxctl(&["jobs", "run", "send-reminders", "--now", &night.to_string()], "").await.unwrap();
+        let all = clinic.get(&stack, "/api/messages").await.unwrap();
+        let newest = all["data"][0].clone();
+        assert_eq!((&newest["status"], &newest["purpose"]), (&json!("queued"), &json!("reminder")), "{all}");
+        (made["id"].as_str().unwrap().to_owned(), newest["id"].clone())
+    };
+    let (appointment, reminder) = held(PATIENT).await;
+    let (status, told) =
+        post(&stack, &clinic, &format!("/api/appointments/{appointment}/cancel"), &json!({})).await;
+    assert_eq!(status, 200, "{told}");
+    let ended = message(&stack, &clinic, &reminder).await;
+    assert_eq!((&ended["status"], &ended["error_code"]), (&json!("failed"), &json!("superseded")), "{ended}");
+    let (_, reminder) = held("+15005550112").await;
+    put("/api/messaging/settings", json!({ "quietHours": null })).await;
+    reaches(&stack, &clinic, &reminder, "delivered").await;
+    let sent = texts(&stack).await;
+    assert_eq!(sent.len(), 1, "{sent:?}");
 }
 
 /// How many messages are queued; `VOXANNE_E2E_MESSAGES` for the number that is wanted of a release.

@@ -553,6 +553,17 @@ async fn an_approval_by_message_counts_once_and_only_if_it_is_signed() {
     let changed = sent(approval(&stack, "msg_5", now, APPROVAL_SECRET, &changed)).await;
     assert_eq!(changed.status, StatusCode::CONFLICT);
     assert_eq!(purchases(&stack).await, 1);
+
+    // A suspension is ended by an operator and nobody else.
+    stack.voxctl(&["org", "suspend", org], "").await.unwrap();
+    let lifted = sent(approval(&stack, "msg_7", now, APPROVAL_SECRET, &body)).await;
+    assert_eq!((lifted.status.as_u16(), &lifted.body["code"]), (409, &json!("wrong_status")));
+    assert_eq!(status(&stack, org).await["organization"]["status"], "suspended");
+    let operator = stack.operator().await.unwrap();
+    let path = format!("/admin/organizations/{org}/approve");
+    let lifted = stack.http.post(stack.url(&path)).bearer_auth(&operator).header("prefer", "respond-async");
+    assert!(sent(lifted).await.status.is_success());
+    assert_eq!(status(&stack, org).await["organization"]["status"], "verified");
     let refusals = stack.http.get(stack.url("/metrics")).send().await.unwrap().text().await.unwrap();
     for reason in ["signature", "stale", "malformed", "duplicate"] {
         let name = format!("voxanne_webhook_rejected_total{{provider=\"approval\",reason=\"{reason}\"}}");
@@ -743,4 +754,179 @@ async fn owned_rows(stack: &Stack, org: &str) -> i64 {
         rows += found;
     }
     rows
+}
+
+#[tokio::test]
+async fn without_an_account_to_buy_in_a_setup_says_not_configured_and_asks_nobody_for_a_number() {
+    let stack = Stack::start(1).await.unwrap();
+    let clinic = stack.sign_up("Glow").await.unwrap();
+    let org = clinic.org_id.as_str();
+    let operator = stack.operator().await.unwrap();
+    let path = format!("/admin/organizations/{org}/approve");
+    let approved = sent(stack.http.post(stack.url(&path)).bearer_auth(&operator)).await;
+    for failed in [approved, verify(&stack, org, json!({})).await] {
+        assert_eq!(failed.status, StatusCode::BAD_GATEWAY, "{}", failed.body);
+        assert_eq!(
+            (&failed.body["code"], &failed.body["failedStep"], &failed.body["details"]["reason"]),
+            (&json!("ai_setup_failed"), &json!("telephony_account"), &json!("not_configured"))
+        );
+    }
+    let shown = status(&stack, org).await;
+    assert_eq!(
+        (&shown["aiSetup"]["status"], &shown["organization"]["isVerified"]),
+        (&json!("failed"), &json!(true))
+    );
+    let steps = shown["aiSetup"]["steps"].as_array().unwrap();
+    let failed = steps.iter().find(|step| step["name"] == "telephony_account").unwrap();
+    assert_eq!((&failed["status"], &failed["error"]), (&json!("failed"), &json!("not_configured")));
+    nothing_is_held(&stack).await;
+    let asked = stack.provider("requests").await;
+    let of_vapi = asked.as_array().unwrap().iter().filter(|request| request["provider"] == "vapi").count();
+    assert_eq!(of_vapi, 0, "{asked}");
+    eventually("the mail", || async {
+        let mails = stack.provider("providers/resend/mails").await;
+        mails.as_array()?.iter().find(|mail| mail["to"] == json!([clinic.email])).cloned()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn machines_and_operators_repeat_a_request_without_repeating_what_it_does() {
+    let stack = stack().await;
+    let clinic = stack.sign_up("Glow").await.unwrap();
+    let org = clinic.org_id.as_str();
+    let path = format!("/api/organizations/{org}/verify");
+    let keyed = |key: &'static str, body: Value| {
+        sent(stack.machine(Method::POST, &path).header("idempotency-key", key).json(&body))
+    };
+    let body = json!({ "status": "verified", "areaCode": "510" });
+    let first = keyed("once", body.clone()).await;
+    assert_eq!(first.status, StatusCode::OK, "{}", first.body);
+    assert!(first.headers.get("idempotent-replayed").is_none());
+    let again = keyed("once", body.clone()).await;
+    assert_eq!((again.status, &again.body), (StatusCode::OK, &first.body));
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    let other = keyed("once", json!({ "status": "verified", "areaCode": "212" })).await;
+    assert_eq!((other.status.as_u16(), &other.body["code"]), (409, &json!("idempotency_key_reused")));
+
+    // What the platform was told is not told to the organization.
+    let owner = clinic.request(&stack, Method::POST, &path).header("idempotency-key", "once").json(&body);
+    let owner = sent(owner).await;
+    assert_eq!((owner.status.as_u16(), &owner.body["code"]), (409, &json!("idempotency_key_reused")));
+
+    let operator = stack.operator().await.unwrap();
+    for path in
+        [format!("/admin/organizations/{org}/approve"), format!("/api/admin/organizations/{org}/approve")]
+    {
+        let approve = |code: &'static str| {
+            let request = stack.http.post(stack.url(&path)).bearer_auth(&operator);
+            let request = request.header("idempotency-key", format!("approve {path}"));
+            sent(request.json(&json!({ "areaCode": code })))
+        };
+        let (first, again, other) = (approve("510").await, approve("510").await, approve("212").await);
+        assert_eq!((first.status, &first.body), (StatusCode::OK, &again.body), "{}", first.body);
+        assert_eq!(again.headers["idempotent-replayed"], "true");
+        assert_eq!(other.status, StatusCode::CONFLICT);
+    }
+    assert_eq!(machine(&stack, Method::DELETE, org, "ai-setup", None).await.body["success"], true);
+    let retry = |code: &'static str| {
+        let path = stack.url(&format!("/api/organizations/{org}/retry-ai-setup"));
+        let request = stack.http.post(path).bearer_auth(&operator).header("idempotency-key", "again");
+        sent(request.json(&json!({ "areaCode": code })))
+    };
+    let (first, again, other) = (retry("510").await, retry("510").await, retry("212").await);
+    assert_eq!((first.status, &first.body), (StatusCode::OK, &again.body), "{}", first.body);
+    assert_eq!((again.headers["idempotent-replayed"].as_bytes(), other.status.as_u16()), (&b"true"[..], 409));
+    let unknown = format!("/api/organizations/{}/verify", uuid::Uuid::now_v7());
+    let unknown = stack.machine(Method::POST, &unknown).header("idempotency-key", "once").json(&body);
+    assert_eq!(sent(unknown).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(purchases(&stack).await, 2);
+}
+
+async fn buys_another(stack: &Stack, clinic: &Clinic) -> String {
+    let path = "/api/managed-telephony/provision";
+    let wish = json!({ "countryCode": "US", "areaCode": "415" });
+    let bought = sent(clinic.request(stack, Method::POST, path).json(&wish)).await;
+    assert_eq!(bought.status, StatusCode::CREATED, "{}", bought.body);
+    bought.body["number"]["phoneNumber"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_number_that_is_given_up_is_named_no_longer() {
+    let stack = stack().await;
+    let clinic = stack.clinic("Glow").await.unwrap();
+    let org = clinic.org_id.as_str();
+    let second = buys_another(&stack, &clinic).await;
+    let give_up = async |number: &str| {
+        let path = format!("/api/managed-telephony/numbers/{}", number.replace('+', "%2B"));
+        let released = sent(clinic.request(&stack, Method::DELETE, &path)).await;
+        assert_eq!(released.body["success"], true, "{}", released.body);
+    };
+    give_up(&clinic.number).await;
+    let shown = status(&stack, org).await;
+    assert_eq!(
+        (&shown["aiSetup"]["status"], &shown["aiSetup"]["phoneNumber"]),
+        (&json!("active"), &json!(second))
+    );
+    assert_eq!(assert_done(&verify(&stack, org, json!({})).await.body, org), second);
+
+    give_up(&second).await;
+    let shown = status(&stack, org).await;
+    assert_eq!(
+        (&shown["aiSetup"]["status"], &shown["aiSetup"]["phoneNumber"], &shown["aiSetup"]["setupCompleted"]),
+        (&json!("inactive"), &Value::Null, &json!(false))
+    );
+    let anew = machine(&stack, Method::POST, org, "retry-ai-setup", None).await;
+    assert_eq!(anew.status, StatusCode::OK, "{}", anew.body);
+    let third = assert_done(&anew.body, org);
+    assert!(matches!(&bought(&stack).await[..], [(bought, _)] if *bought == third));
+    assert_eq!(held(&stack, "assistants").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_line_is_taken_down_with_every_number_that_was_bought() {
+    let stack = stack().await;
+    let clinic = stack.clinic("Glow").await.unwrap();
+    buys_another(&stack, &clinic).await;
+    assert_eq!(bought(&stack).await.len(), 2);
+    fault(
+        &stack,
+        json!({ "provider": "twilio", "method": "DELETE", "path": "/*", "times": 2, "kind": "status",
+                          "status": 503 }),
+    )
+    .await;
+    let first = machine(&stack, Method::DELETE, &clinic.org_id, "ai-setup", None).await;
+    assert_eq!(first.status, StatusCode::OK, "{}", first.body);
+    let is_left = !bought(&stack).await.is_empty();
+    let results = &first.body["data"]["cleanup"]["results"];
+    assert!(!(is_left && results["phoneNumberReleased"] == true), "{}", first.body);
+    becomes(&stack, &clinic.org_id, "inactive").await;
+    nothing_is_held(&stack).await;
+    let again = machine(&stack, Method::DELETE, &clinic.org_id, "ai-setup", None).await;
+    assert_eq!(again.body["success"], true);
+}
+
+#[tokio::test]
+async fn work_whose_worker_was_killed_goes_on_within_half_a_minute() {
+    let mut stack = stack().await;
+    let clinic = stack.sign_up("Glow").await.unwrap();
+    let slow = json!({ "provider": "vapi", "method": "POST", "path": "/assistant", "times": 2, "kind": "slow",
+                       "delayMs": 6_000 });
+    fault(&stack, slow).await;
+    let path = format!("/api/organizations/{}/verify", clinic.org_id);
+    let request = stack.machine(Method::POST, &path).header("prefer", "respond-async");
+    let answer = sent(request.json(&json!({ "status": "verified" }))).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
+    eventually("both assistants to be asked for", || async {
+        let waiting = "select count(*) from setup_steps where name like '%_assistant' and status = 'running'";
+        (stack.rows(waiting).await == 2).then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stack.kill_worker().await;
+    let died = std::time::Instant::now();
+    stack.start_worker().unwrap();
+    becomes(&stack, &clinic.org_id, "active").await;
+    assert!(died.elapsed() < Duration::from_secs(31), "{:?}", died.elapsed());
+    assert_eq!(held(&stack, "assistants").await.len(), 2);
 }

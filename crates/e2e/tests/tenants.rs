@@ -75,6 +75,12 @@ async fn furnish(stack: &Stack, clinic: &Clinic) {
     let opted_out = "insert into message_suppressions (id, org_id, channel, recipient, reason, created_at)
         values (gen_random_uuid(), $1::uuid, 'sms', '+447700900123', 'stop', now())";
     sqlx::query(opted_out).bind(&clinic.org_id).execute(&mut owner).await.unwrap();
+    // A message that only a person can decide about.
+    let unknown = "insert into messages (id, org_id, direction, method, purpose, recipient, content, status, provider,
+            is_platform, is_charged, attempts, attempt_started_at, is_for_a_person, created_at, updated_at)
+        values (gen_random_uuid(), $1::uuid, 'outbound', 'sms', 'direct', '+447700900123', 'To Zanzibar', 'unknown',
+                'termii', false, false, 1, now(), true, now(), now())";
+    sqlx::query(unknown).bind(&clinic.org_id).execute(&mut owner).await.unwrap();
     // A link to a recording, as it is left when the recording is deleted.
     let link = "insert into recording_shares (id, org_id, call_id, recording_id, message_id, token_hash, sealed_token,
             created_at, expires_at)

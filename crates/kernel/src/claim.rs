@@ -4,7 +4,7 @@
 //! asked in between (decision D11): creating an organization's assistant, refreshing its token. A claim is a row with
 //! a time on it rather than a lock: it survives a transaction pooler and frees itself when its holder dies.
 
-use std::time::Duration;
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use async_trait::async_trait;
 
@@ -34,6 +34,32 @@ pub trait Claims: Send + Sync {
 
     /// Gives a claim back, so that the next one need not wait. One that ran out meanwhile is left alone.
     async fn release(&self, scope: &OrgScope, claim: Claim) -> Result<(), StoreError>;
+
+    /// Renews a claim for `length` again and again, long before it runs out. Ends only when the claim is lost; see
+    /// [`while_kept`]. Where time stands still there is nothing to do, for ever.
+    async fn keep(&self, scope: &OrgScope, claim: &Claim, length: Duration);
+}
+
+/// Does `work` and keeps `claim` beside it, so that a short claim covers long work for as long as its process lives,
+/// and others need not wait long for one that died.
+///
+/// A claim that is lost all the same does not end the work: what was asked of a provider has to be taken back by whoever
+/// asked. So the work itself still renews the claim before each thing that it makes, and makes no more without.
+pub fn while_kept<'a, T>(
+    claims: &'a dyn Claims,
+    scope: &'a OrgScope,
+    (claim, length): (&'a Claim, Duration),
+    work: impl Future<Output = T> + Send + 'a,
+) -> impl Future<Output = T> + Send + 'a {
+    let (mut work, mut kept) = (Box::pin(work), claims.keep(scope, claim, length));
+    let mut is_lost = false;
+    poll_fn(move |context| {
+        if let Poll::Ready(done) = work.as_mut().poll(context) {
+            return Poll::Ready(done);
+        }
+        is_lost = is_lost || kept.as_mut().poll(context).is_ready();
+        Poll::Pending
+    })
 }
 
 /// Asks in a unit of work whether a claim is still ours, and keeps it so until that unit ends: what is written there

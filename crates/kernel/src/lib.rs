@@ -24,13 +24,13 @@ pub mod zone;
 
 pub use activity::{Activity, ActivityKind, NewActivity};
 pub use audit::{Audit, NewAudit};
-pub use claim::{Claim, Claims, ConfirmClaim, ExtendClaim};
+pub use claim::{Claim, Claims, ConfirmClaim, ExtendClaim, while_kept};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use email::EmailAddress;
 pub use error::StoreError;
 pub use jiff::Timestamp;
 pub use money::{Currency, Money};
-pub use not_sent::NotSent;
+pub use not_sent::{NotSent, SendingLimit};
 pub use outbox::{Job, NewJob, Outbox};
 pub use page::{Page, PageRequest, Position};
 pub use phone::E164;

@@ -4,6 +4,17 @@ use std::time::Duration;
 
 use crate::error::StoreError;
 
+/// A limit of what an organization sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SendingLimit {
+    /// One follow-up or reminder in a while to the same contact.
+    Contact,
+    /// The most messages of a day.
+    Day,
+    /// The most messages of a month.
+    Month,
+}
+
 /// Nothing was recorded and nothing is sent. The unit of work can go on.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSent {
@@ -13,9 +24,11 @@ pub enum NotSent {
     /// The recipient does not want to be written to.
     #[error("the recipient has opted out")]
     OptedOut,
-    /// Not so soon after the last one.
+    /// Not so many, or not so soon after the last one.
     #[error("too many messages were sent")]
     TooMany {
+        /// Which limit is reached.
+        limit: SendingLimit,
         /// When one may be sent again.
         after: Duration,
     },

@@ -98,7 +98,7 @@ pub async fn what_was_lost_before_it_was_taken_is_unknown(wire: &dyn Wire) {
         let sent = send(wire, &sender, &draft).await;
         assert_eq!(Outcome::of(&sent), Outcome::Unknown, "{fault:?}: {sent:?}");
         assert!(world.held(wire).await.is_empty(), "{fault:?}");
-        let found = sender.look_up(&draft, since).await.unwrap();
+        let found = sender.look_up(&draft, since, &[]).await.unwrap();
         match wire.searching() {
             Searching::Finds => assert_eq!(found, Found::No, "{fault:?}"),
             Searching::CannotTell => assert_eq!(found, Found::CannotTell, "{fault:?}"),
@@ -128,12 +128,12 @@ pub async fn what_was_lost_after_it_was_taken_is_unknown_and_looked_for(wire: &d
     assert_eq!(held.len(), 2);
     match wire.searching() {
         Searching::Finds => {
-            let found = sender.look_up(&draft, since).await.unwrap();
+            let found = sender.look_up(&draft, since, &[]).await.unwrap();
             let Found::Yes(Accepted { external_id, .. }) = &found else { panic!("{found:?}") };
             assert_eq!(external_id.as_ref(), Some(&held[1]));
         }
         Searching::CannotTell => {
-            assert_eq!(sender.look_up(&draft, since).await.unwrap(), Found::CannotTell);
+            assert_eq!(sender.look_up(&draft, since, &[]).await.unwrap(), Found::CannotTell);
         }
         Searching::Repeats => {
             assert!(sender.is_repeatable());
@@ -142,6 +142,36 @@ pub async fn what_was_lost_after_it_was_taken_is_unknown_and_looked_for(wire: &d
             assert_eq!(world.held(wire).await, held);
         }
     }
+}
+
+/// The same words to the same person, once taken and once lost on the way there: what is known to be the one is not taken
+/// for the other, and of two that were taken each is found.
+pub async fn what_is_another_message_is_not_taken_for_the_lost_one(wire: &dyn Wire) {
+    if wire.searching() != Searching::Finds {
+        return;
+    }
+    let world = World::start(wire).await;
+    let since = world.now().await;
+    let sender = wire.sender(&world.base(wire));
+    let first = send(wire, &sender, &draft(wire, &world)).await.unwrap().external_id.unwrap();
+    if let Some(control) = wire.fault(Fault::Reset) {
+        world.control(&control).await;
+        let lost = draft(wire, &world);
+        let sent = send(wire, &sender, &lost).await;
+        assert_eq!(Outcome::of(&sent), Outcome::Unknown, "{sent:?}");
+        let found = sender.look_up(&lost, since, std::slice::from_ref(&first)).await.unwrap();
+        assert_eq!(found, Found::No);
+    }
+    let Some(control) = wire.fault(Fault::CommitThenDrop) else { return };
+    world.control(&control).await;
+    let taken = draft(wire, &world);
+    let sent = send(wire, &sender, &taken).await;
+    assert_eq!(Outcome::of(&sent), Outcome::Unknown, "{sent:?}");
+    let held = world.held(wire).await;
+    let [_, second] = held.as_slice() else { panic!("{held:?}") };
+    let found = sender.look_up(&taken, since, std::slice::from_ref(&first)).await.unwrap();
+    let Found::Yes(Accepted { external_id, .. }) = &found else { panic!("{found:?}") };
+    assert_eq!(external_id.as_ref(), Some(second));
 }
 
 /// A success that says nothing may have been one.

@@ -52,6 +52,7 @@ macro_rules! suite {
                 a_provider_that_is_not_there_took_nothing
                 what_was_lost_before_it_was_taken_is_unknown
                 what_was_lost_after_it_was_taken_is_unknown_and_looked_for
+                what_is_another_message_is_not_taken_for_the_lost_one
                 answers_that_make_no_sense_are_unknown
                 every_answer_means_what_it_means
                 events_count_in_any_order_and_once

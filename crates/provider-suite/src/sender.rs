@@ -88,14 +88,20 @@ impl Sender {
         }
     }
 
-    /// Looks for `draft`, which was tried at `since`.
+    /// Looks for `draft`, which was tried at `since` and is none of `others`, by the provider's ids.
     ///
     /// # Errors
     /// As the provider's own port.
-    pub async fn look_up(&self, draft: &Draft, since: Timestamp) -> Result<Found, ProviderError> {
+    pub async fn look_up(
+        &self,
+        draft: &Draft,
+        since: Timestamp,
+        others: &[String],
+    ) -> Result<Found, ProviderError> {
         let subject_or_body =
             if matches!(self, Self::Email(_)) { SUBJECT.to_owned() } else { draft.text.clone() };
-        let sought = LookUp { id: draft.id, to: draft.to.clone(), subject_or_body, since };
+        let sought =
+            LookUp { id: draft.id, to: draft.to.clone(), subject_or_body, since, others: others.to_owned() };
         match self {
             Self::Sms(provider) => provider.look_up(&sought).await,
             Self::Email(provider) => provider.look_up(&sought).await,

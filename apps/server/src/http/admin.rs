@@ -155,7 +155,7 @@ async fn decide(
 impl DecisionBody {
     fn of(organization: Organization, decision: Decision) -> Self {
         let message = match decision {
-            Decision::Approve => "The organization is verified. Its line is being set up.",
+            Decision::Approve | Decision::Admit => "The organization is verified. Its line is being set up.",
             Decision::Reject => "The organization is rejected.",
             Decision::Suspend => "The organization is suspended.",
         };

@@ -16,7 +16,6 @@ use voxanne_kernel::{OrgScope, ids::OrgId};
 use voxanne_provisioning::setup::{CleanUpError, ForwardingPhone, RetryError};
 use voxanne_tenancy::{Decision, Organization, Role};
 
-use super::members::member_problem;
 use crate::{
     app::App,
     http::{
@@ -101,7 +100,7 @@ async fn ai_status(
     principal: Principal,
     Id(org): Id<OrgId>,
 ) -> Result<Json<AiStatusBody>, Problem> {
-    let scope = principal.entering(org, Role::Owner)?;
+    let scope = principal.entering(&app, org, Role::Owner).await?;
     let organization = organization(&app, &principal, &scope).await?;
     let setup = app.setup.show.run(&scope).await?;
     Ok(Json(AiStatusBody::of(organization, setup.as_ref())))
@@ -124,7 +123,7 @@ async fn retry_ai_setup(
     MaybeBody(body): MaybeBody<SetupWishBody>,
 ) -> Result<Response, Problem> {
     let begun = Instant::now();
-    let scope = admitted(&app, &principal, org).await?;
+    let scope = principal.entering(&app, org, Role::Owner).await?;
     let wish = body.filter(|body| !body.is_empty()).map(SetupWishBody::read).transpose()?;
     let organization = organization(&app, &principal, &scope).await?;
     let started = app.setup.retry.run(&scope, wish).await.map_err(retry_problem)?;
@@ -132,14 +131,15 @@ async fn retry_ai_setup(
     approval::outcome(&app, &scope, &organization, started, (manner, begun)).await
 }
 
-/// Takes the line down: its number, both assistants, and what we keep of them. What is gone already counts as done; what
-/// a provider does not do now is gone on with, and `success` is false until then. Asking again tells how far it is.
+/// Takes the line down: its number and every other that was bought for the organization, both assistants, and what we
+/// keep of them. What is gone already counts as done; what a provider does not do now is gone on with, and `success` is
+/// false until then. Asking again tells how far it is.
 #[utoipa::path(delete, path = "/api/organizations/{id}/ai-setup", tag = "onboarding",
     params(("id" = Uuid, Path), CleanUpQuery), security(("access_token" = []), ("api_key" = [])),
     responses((status = 200, body = CleanedUpBody), (status = 403, body = ProblemBody),
         (status = 404, body = ProblemBody, description = "`no_ai_setup`: there never was one."),
         (status = 409, body = ProblemBody,
-            description = "`number_in_use_by_forwarding`: phones still forward their calls to the number; `?force=true` overrides.")))]
+            description = "`number_in_use_by_forwarding`: phones still forward their calls to a number; `?force=true` overrides.")))]
 async fn clean_up_ai_setup(
     State(app): State<App>,
     principal: Principal,
@@ -147,7 +147,7 @@ async fn clean_up_ai_setup(
     Extension(RequestId(request)): Extension<RequestId>,
     Query(query): Query<CleanUpQuery>,
 ) -> Result<Json<CleanedUpBody>, Problem> {
-    let scope = admitted(&app, &principal, org).await?;
+    let scope = principal.entering(&app, org, Role::Owner).await?;
     organization(&app, &principal, &scope).await?;
     let (clean_up, force) = (app.setup.clean_up.clone(), query.force.unwrap_or(false));
     // It goes on even if this client hangs up.
@@ -155,13 +155,6 @@ async fn clean_up_ai_setup(
     let results = tokio::spawn(within_request(request, work).in_current_span()).await;
     let results = results.map_err(Problem::internal)?.map_err(clean_up_problem)?;
     Ok(Json(results.into()))
-}
-
-/// A scope for what costs something: an owner must still be one.
-async fn admitted(app: &App, principal: &Principal, org: OrgId) -> Result<OrgScope, Problem> {
-    let scope = principal.entering(org, Role::Owner)?;
-    app.tenancy.members.require(&scope, Role::Owner).await.map_err(member_problem)?;
-    Ok(scope)
 }
 
 async fn organization(app: &App, principal: &Principal, scope: &OrgScope) -> Result<Organization, Problem> {

@@ -130,7 +130,7 @@ struct SetupDoneData {
     #[schema(example = "+15105550100")]
     phone_number: Option<String>,
     assistants: LineAssistantsBody,
-    /// Whether the owners' mail is on its way.
+    /// Whether the owners' mail is on its way; false where the platform has no account to send mails from.
     email_sent: bool,
 }
 
@@ -315,14 +315,19 @@ struct CleanupBody {
     results: CleanupResultsBody,
 }
 
-/// Each part. What was gone already counts as done.
+/// Each part: whether nothing of ours is left of it. What was gone already counts as done.
+///
+/// A number that the organization brought with an account of its own was never ours to release: it is bound to nobody
+/// any more, and stays known to Vapi until that account is disconnected.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "the contract's five results")]
 struct CleanupResultsBody {
+    /// Of every number that was bought for the organization.
     phone_number_released: bool,
     inbound_assistant_deleted: bool,
     outbound_assistant_deleted: bool,
+    /// Likewise.
     vapi_phone_number_deleted: bool,
     config_deleted: bool,
 }

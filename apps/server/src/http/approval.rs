@@ -55,9 +55,32 @@ pub(crate) async fn approve(
     let begun = Instant::now();
     let job = SetUpOrganization::wishing(org, wish.clone());
     let organization = app.tenancy.review.approve(reviewer, org, job).await.map_err(review_problem)?;
-    let scope = reviewer.entering(org);
+    set_up(app, reviewer, &organization, wish, (manner, begun)).await
+}
+
+/// The same on another system's word: a suspended organization stays so.
+pub(crate) async fn admit(
+    app: &App,
+    org: OrgId,
+    wish: SetupWish,
+    manner: Manner,
+) -> Result<Response, Problem> {
+    let begun = Instant::now();
+    let (reviewer, job) = (Reviewer::Machine, SetUpOrganization::wishing(org, wish.clone()));
+    let organization = app.tenancy.review.admit(reviewer, org, job).await.map_err(review_problem)?;
+    set_up(app, reviewer, &organization, wish, (manner, begun)).await
+}
+
+async fn set_up(
+    app: &App,
+    reviewer: Reviewer,
+    organization: &Organization,
+    wish: SetupWish,
+    waiting: (Manner, Instant),
+) -> Result<Response, Problem> {
+    let scope = reviewer.entering(organization.id);
     let started = app.setup.start.run(&scope, wish).await.map_err(start_problem)?;
-    outcome(app, &scope, &organization, started, (manner, begun)).await
+    outcome(app, &scope, organization, started, waiting).await
 }
 
 /// What is answered about a setup that was asked for at `begun`.

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use tracing::Instrument;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use voxanne_kernel::{OrgScope, ProviderError, Timestamp};
-use voxanne_tenancy::Role;
 use voxanne_tooling::{
     Agent, AgentTool, AssistantKind, AssistantName, EnsureError, FirstMessage, Language, MaxDuration,
     RemoveError, SavedAgent, SettingsDraft, SystemPrompt, ToolState, ToolSync, Voice,
@@ -21,12 +20,11 @@ use voxanne_tooling::{
 use super::{
     auth::Checks,
     layers::{RequestId, within_request},
-    members::member_problem,
 };
 use crate::{
     app::App,
     http::{
-        extract::Caller,
+        extract::{Admin, Caller},
         json::Body,
         problem::{Problem, ProblemBody},
     },
@@ -254,11 +252,10 @@ async fn show(
 async fn save(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
-    caller: Caller,
+    caller: Admin,
     Kind(kind): Kind,
     Body(body): Body<SaveAssistantBody>,
 ) -> Result<Json<SavedAssistantBody>, Problem> {
-    admit(&app, &caller).await?;
     let draft = body.try_into()?;
     let saved =
         finish(request, async move { save_patiently(&app, &caller.scope, kind, draft).await }).await?;
@@ -305,10 +302,9 @@ async fn save_patiently(
     responses((status = 202, body = ToolSyncBody), (status = 404, body = ProblemBody)))]
 async fn sync(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Kind(kind): Kind,
 ) -> Result<(StatusCode, Json<ToolSyncBody>), Problem> {
-    admit(&app, &caller).await?;
     if !app.assistants.show.sync(&caller.scope, kind).await? {
         return Err(Problem::not_found());
     }
@@ -324,20 +320,13 @@ async fn sync(
 async fn remove(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
-    caller: Caller,
+    caller: Admin,
     Kind(kind): Kind,
 ) -> Result<StatusCode, Problem> {
-    admit(&app, &caller).await?;
     let removed =
         finish(request, async move { app.assistants.remove.run(&caller.scope, kind).await }).await?;
     removed.map_err(remove_problem)?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Refuses everybody but owners and admins, as the database knows them.
-async fn admit(app: &App, caller: &Caller) -> Result<(), Problem> {
-    caller.require(Role::Admin)?;
-    app.tenancy.members.require(&caller.scope, Role::Admin).await.map_err(member_problem)
 }
 
 /// Finishes `work` even if the client hangs up: half of it is done at the provider by then.

@@ -6,12 +6,12 @@ use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 use voxanne_kernel::Timestamp;
-use voxanne_tenancy::{AuditEvent, Role};
+use voxanne_tenancy::AuditEvent;
 
 use crate::{
     app::App,
     http::{
-        extract::Caller,
+        extract::Admin,
         json::Query,
         members::member_problem,
         page::{PageBody, PageQuery},
@@ -82,10 +82,9 @@ impl From<AuditEvent> for AuditBody {
     responses((status = 200, body = PageBody<AuditBody>)))]
 async fn list(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<PageBody<AuditBody>>, Problem> {
-    caller.require(Role::Admin)?;
     let events = app.tenancy.audit.run(&caller.scope, &query.request()?).await.map_err(member_problem)?;
     Ok(Json(PageBody::of(events, AuditBody::from)))
 }

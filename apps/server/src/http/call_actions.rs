@@ -20,11 +20,11 @@ use voxanne_kernel::{
     ids::{CallId, ContactId, RecordingShareId},
 };
 
-use super::recordings::not_ready;
+use super::{messaging::limit_reached, recordings::not_ready};
 use crate::{
     app::App,
     http::{
-        extract::{Caller, Id, Ids},
+        extract::{Caller, Id, Ids, Member},
         json::Body,
         layers::{RequestId, within_request},
         problem::{Problem, ProblemBody},
@@ -73,7 +73,7 @@ struct SharedBody {
         (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
 async fn share(
     State(app): State<App>,
-    caller: Caller,
+    caller: Member,
     Id(id): Id<CallId>,
     Body(body): Body<ShareBody>,
 ) -> Result<Json<SharedBody>, Problem> {
@@ -134,7 +134,7 @@ async fn shares(
     responses((status = 204), (status = 404, body = ProblemBody)))]
 async fn revoke(
     State(app): State<App>,
-    caller: Caller,
+    caller: Member,
     Ids(call, share): Ids<CallId, RecordingShareId>,
 ) -> Result<StatusCode, Problem> {
     app.call_actions.share.revoke(&caller.scope, call, share).await.map_err(share_problem)?;
@@ -213,7 +213,7 @@ struct FollowedUpBody {
         (status = 429, description = "One message an hour for each contact.", body = ProblemBody)))]
 async fn follow_up(
     State(app): State<App>,
-    caller: Caller,
+    caller: Member,
     Id(id): Id<CallId>,
     Body(body): Body<FollowUpBody>,
 ) -> Result<Json<FollowedUpBody>, Problem> {
@@ -241,10 +241,7 @@ pub(super) fn not_sent(why: NotSent) -> Problem {
         NotSent::OptedOut => {
             Problem::conflict("recipient_opted_out", "The recipient has opted out of messages.")
         }
-        NotSent::TooMany { after } => {
-            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            Problem::too_many_requests("message_limit", "Not so soon after the last message.", seconds)
-        }
+        NotSent::TooMany { limit, after } => limit_reached(limit, after),
         NotSent::NoCredit => Problem::new(
             StatusCode::PAYMENT_REQUIRED,
             "insufficient_credits",
@@ -287,7 +284,7 @@ struct CalledBackBody {
         (status = 503, description = "`lines_busy`: all lines are in use.", body = ProblemBody)))]
 async fn call_back(
     State(app): State<App>,
-    caller: Caller,
+    caller: Member,
     Extension(RequestId(request)): Extension<RequestId>,
     Id(id): Id<ContactId>,
 ) -> Result<Json<CalledBackBody>, Problem> {

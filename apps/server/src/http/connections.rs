@@ -17,12 +17,11 @@ use voxanne_credentials::oauth::{
     Calendar, Callback, FinishError, Permission, ReturnPath, StartError, UnsafePath,
 };
 use voxanne_kernel::{Actor, OrgScope};
-use voxanne_tenancy::Role;
 
 use crate::{
     app::App,
     http::{
-        extract::Caller,
+        extract::Admin,
         json::MaybeBody,
         problem::{Problem, ProblemBody},
     },
@@ -61,7 +60,7 @@ struct ConsentPageBody {
     responses((status = 200, body = ConsentPageBody), (status = 503, body = ProblemBody)))]
 async fn start_google(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     MaybeBody(body): MaybeBody<StartConnectionBody>,
 ) -> Result<Json<ConsentPageBody>, Problem> {
     start(&app, &caller, Calendar::Google, body).await
@@ -74,7 +73,7 @@ async fn start_google(
     responses((status = 200, body = ConsentPageBody), (status = 503, body = ProblemBody)))]
 async fn start_outlook(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     MaybeBody(body): MaybeBody<StartConnectionBody>,
 ) -> Result<Json<ConsentPageBody>, Problem> {
     start(&app, &caller, Calendar::Outlook, body).await
@@ -82,11 +81,10 @@ async fn start_outlook(
 
 async fn start(
     app: &App,
-    caller: &Caller,
+    caller: &Admin,
     calendar: Calendar,
     body: Option<StartConnectionBody>,
 ) -> Result<Json<ConsentPageBody>, Problem> {
-    caller.require(Role::Admin)?;
     let path = body.unwrap_or_default().return_path;
     let path = path.as_deref().map(ReturnPath::new).transpose().map_err(unsafe_path)?;
     let started = app.connections.start.run(&caller.scope, calendar, path.unwrap_or_default()).await;

@@ -1,5 +1,7 @@
 //! Who calls. A handler that names one of these extractors cannot run for anybody else.
 
+use std::ops::Deref;
+
 use axum::{
     extract::{FromRequestParts, Path},
     http::{header, request::Parts},
@@ -13,19 +15,29 @@ use voxanne_tenancy::{Access, Claims, Role, TokenError};
 
 use crate::{
     app::App,
-    http::{layers::RequestOwner, problem::Problem},
+    http::{layers::RequestOwner, members::member_problem, problem::Problem},
 };
 
-/// A member of an organization, who may work inside it.
+/// A member of an organization, by the word of their token: enough to look, and for what people do all day with
+/// contacts and appointments. What matters more takes a [`Member`] or an [`Admin`].
 #[derive(Debug, Clone, Copy)]
 pub struct Caller {
     /// Their organization, vouched for.
     pub scope: OrgScope,
     /// The person.
     pub user: UserId,
-    /// What the token says they may do; for writes that matter the use case asks the database again.
-    pub role: Role,
+    /// What the token says they may do. Nothing is allowed because of it alone: see [`Caller::confirm`].
+    role: Role,
 }
+
+/// A caller who is a member by the database as well, now: for what sends something, costs money or takes something away
+/// (`spec/01-platform.md`, Authentication).
+#[derive(Debug, Clone, Copy)]
+pub struct Member(Caller);
+
+/// A caller who is an owner or admin by the database as well, now: for how the organization is set up.
+#[derive(Debug, Clone, Copy)]
+pub struct Admin(Caller);
 
 /// One of our operators.
 #[derive(Debug, Clone, Copy)]
@@ -58,13 +70,14 @@ impl Caller {
         Ok(Self { scope, user: claims.user, role })
     }
 
-    /// Refuses a caller whose role is below `least`.
-    pub fn require(&self, least: Role) -> Result<(), Problem> {
-        if self.role >= least {
-            return Ok(());
+    /// Refuses a caller whose role is below `least`, by the token or by the database: a token may say less than its
+    /// owner may do, and may be older than what was taken from them.
+    pub(super) async fn confirm(&self, app: &App, least: Role) -> Result<(), Problem> {
+        if self.role < least {
+            let message = format!("This needs the role {} in the organization.", least.as_str());
+            return Err(Problem::forbidden("role_required", message));
         }
-        let message = format!("This needs the role {} in the organization.", least.as_str());
-        Err(Problem::forbidden("role_required", message))
+        app.tenancy.members.require(&self.scope, least).await.map_err(member_problem)
     }
 
     /// Refuses a path that names another organization (decision D4).
@@ -88,6 +101,38 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         Self::read(parts, app).await
+    }
+}
+
+impl Deref for Member {
+    type Target = Caller;
+    fn deref(&self) -> &Caller {
+        &self.0
+    }
+}
+
+impl FromRequestParts<App> for Member {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = Caller::read(parts, app).await?;
+        caller.confirm(app, Role::Member).await?;
+        Ok(Self(caller))
+    }
+}
+
+impl Deref for Admin {
+    type Target = Caller;
+    fn deref(&self) -> &Caller {
+        &self.0
+    }
+}
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = Caller::read(parts, app).await?;
+        caller.confirm(app, Role::Admin).await?;
+        Ok(Self(caller))
     }
 }
 

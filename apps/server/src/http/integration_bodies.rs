@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 use voxanne_credentials::{
     AfricasTalking, Brought, CredentialProvider, Mailgun, MailgunRegion, Postmark, Resend, Sender, Sendgrid,
-    Ses, Smtp, SmtpTls, Termii, TermiiChannel, Twilio, Whatsapp, integrations::Rule,
+    SendgridRegion, Ses, Smtp, SmtpTls, Termii, TermiiChannel, Twilio, Whatsapp, integrations::Rule,
 };
 use voxanne_kernel::{E164, EmailAddress};
 
@@ -62,7 +62,7 @@ const FROM_NUMBER: &str = "fromNumber";
 const PHONE_NUMBER: &str = "phoneNumber";
 
 impl Shape {
-    fn named(self, problem: Problem) -> Problem {
+    pub(super) fn named(self, problem: Problem) -> Problem {
         if self == Self::Sms { problem.renamed(PHONE_NUMBER, FROM_NUMBER) } else { problem }
     }
 }
@@ -154,8 +154,18 @@ impl ConnectBody {
             Self::Termii(body) => body.read(&mut checks).map(Brought::from),
             Self::Whatsapp(body) => body.read(&mut checks).map(Brought::from),
         };
-        checks.finish(brought)
+        completed(checks.finish(brought)?)
     }
+}
+
+/// An account with what we make for it where it was not given.
+fn completed(mut brought: Brought) -> Result<Brought, Problem> {
+    if let Brought::Whatsapp(account) = &mut brought
+        && account.verify_token.is_none()
+    {
+        account.verify_token = Some(Whatsapp::new_verify_token().map_err(Problem::internal)?);
+    }
+    Ok(brought)
 }
 
 impl Checks {
@@ -241,6 +251,9 @@ impl ResendAccountBody {
 pub(super) struct SendgridAccountBody {
     #[schema(value_type = String, format = Password, write_only)]
     api_key: Secret,
+    /// `global` or `eu`; `global` unless given.
+    #[schema(example = "global")]
+    region: Option<String>,
     #[schema(example = "desk@clinic.example")]
     from_email: String,
     from_name: Option<String>,
@@ -252,8 +265,18 @@ impl SendgridAccountBody {
     fn read(self, checks: &mut Checks) -> Option<Sendgrid> {
         let api_key = checks.secret("apiKey", Rule::Token, self.api_key);
         let from = checks.sender(&self.from_email, self.from_name);
+        let region = checks.field("region", self.region.as_deref().map(sendgrid_region).transpose());
         let key = checks.maybe_text("webhookSecret", Rule::PublicKey, self.webhook_secret);
-        Some(Sendgrid { api_key: api_key?, from: from?, webhook_public_key: key? })
+        Some(Sendgrid { api_key: api_key?, region: region?, from: from?, webhook_public_key: key? })
+    }
+}
+
+/// `us` is what Mailgun's accounts elsewhere than in the European Union say.
+fn sendgrid_region(region: &str) -> Result<SendgridRegion, &'static str> {
+    match region.to_ascii_lowercase().as_str() {
+        "global" | "us" => Ok(SendgridRegion::Global),
+        "eu" => Ok(SendgridRegion::Eu),
+        _ => Err("must be global or eu"),
     }
 }
 
@@ -496,10 +519,10 @@ pub(super) struct WhatsappAccountBody {
     phone_number_id: String,
     #[schema(value_type = String, format = Password, write_only)]
     access_token: Secret,
-    /// What delivery events are signed with.
+    /// What delivery events are signed with: the app's secret, unless the app is ours.
     #[schema(value_type = Option<String>, format = Password, write_only)]
     app_secret: Option<Secret>,
-    /// What Meta presents when it checks our address for events.
+    /// What Meta presents when it checks our address for events; made by us, and shown, unless given.
     #[schema(value_type = Option<String>, format = Password, write_only)]
     verify_token: Option<Secret>,
     /// E.164.

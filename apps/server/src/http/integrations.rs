@@ -9,19 +9,20 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use url::Url;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use voxanne_credentials::{
-    CredentialProvider, CredentialStatus, Rejection, ResolveError, UnknownCredentialProvider,
+    Brought, CredentialProvider, CredentialStatus, Rejection, ResolveError, UnknownCredentialProvider,
     integrations::{Checked, ConnectError, GrantError, Integration, RemoveError, VerifyError},
 };
+use voxanne_http::Reach;
 use voxanne_kernel::{ProviderError, Timestamp};
-use voxanne_tenancy::Role;
 
-use super::{integration_bodies::ConnectBody, members::member_problem};
+use super::integration_bodies::ConnectBody;
 use crate::{
     app::App,
     http::{
-        extract::Caller,
+        extract::{Admin, Caller},
         json::Query,
         problem::{Problem, ProblemBody},
     },
@@ -120,8 +121,7 @@ struct IntegrationCheckBody {
 /// Lists every provider that an account can be brought for.
 #[utoipa::path(get, path = "/api/integrations", tag = "integrations",
     responses((status = 200, body = IntegrationsBody)))]
-async fn list(State(app): State<App>, caller: Caller) -> Result<Json<IntegrationsBody>, Problem> {
-    admit(&app, &caller).await?;
+async fn list(State(app): State<App>, caller: Admin) -> Result<Json<IntegrationsBody>, Problem> {
     let found = app.integrations.list.run(&caller.scope).await?;
     Ok(Json(IntegrationsBody { data: found.into_iter().map(IntegrationBody::from).collect() }))
 }
@@ -138,14 +138,14 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Integration
         (status = 503, body = ProblemBody)))]
 async fn connect(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Path(provider): Path<String>,
     Query(query): Query<ConnectQuery>,
     request: Request,
 ) -> Result<Json<IntegrationBody>, Problem> {
-    admit(&app, &caller).await?;
     let provider = named(&provider)?;
     let brought = ConnectBody::read(provider, request, &app).await?.into_brought()?;
+    refuse_private_host(&app, &brought)?;
     let ask = query.verify.unwrap_or(true);
     let connected = app.integrations.connect.run(&caller.scope, &brought, ask).await;
     Ok(Json(connected.map_err(|error| connect_problem(provider, error))?.into()))
@@ -158,10 +158,9 @@ async fn connect(
         (status = 409, body = ProblemBody), (status = 500, body = ProblemBody), (status = 503, body = ProblemBody)))]
 async fn verify(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Path(provider): Path<String>,
 ) -> Result<Json<IntegrationCheckBody>, Problem> {
-    admit(&app, &caller).await?;
     let provider = named(&provider)?;
     let checked = app.integrations.verify.run(&caller.scope, provider).await;
     Ok(Json(match checked.map_err(|error| verify_problem(&caller, provider, error))? {
@@ -181,10 +180,9 @@ async fn verify(
     responses((status = 204), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
 async fn remove(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Path(provider): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    admit(&app, &caller).await?;
     let provider = named(&provider)?;
     app.integrations.remove.run(&caller.scope, provider).await.map_err(|error| match error {
         RemoveError::NotConfigured => not_configured(&caller, provider),
@@ -198,12 +196,6 @@ async fn remove(
         RemoveError::Grant(GrantError::Store(error)) | RemoveError::Store(error) => error.into(),
     })?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Refuses everybody but owners and admins, as the database knows them.
-async fn admit(app: &App, caller: &Caller) -> Result<(), Problem> {
-    caller.require(Role::Admin)?;
-    app.tenancy.members.require(&caller.scope, Role::Admin).await.map_err(member_problem)
 }
 
 /// The provider of this name, in whatever case, if an organization can bring an account with it.
@@ -224,22 +216,58 @@ fn connect_problem(provider: CredentialProvider, error: ConnectError) -> Problem
             "twilio_slot_taken",
             "We manage a Twilio account for this organization. Release its numbers before bringing another.",
         ),
-        ConnectError::Rejected(why) => {
-            let problem = Problem::unprocessable(why.code(), sentence(provider, why.code()));
-            match why {
-                Rejection::Credentials => problem,
-                Rejection::NumberNotInAccount => problem.detail("phoneNumber", "is not in the account"),
-                Rejection::SenderNotVerified => {
-                    problem.detail("fromEmail", "is not an address the account may send from")
-                }
-                Rejection::HostNotAllowed => {
-                    let field = if provider == CredentialProvider::Smtp { "smtpHost" } else { "baseUrl" };
-                    problem.detail(field, "must lead to a public address")
-                }
-            }
-        }
+        ConnectError::Rejected(why) => rejected(provider, why.code()),
+        ConnectError::Changed => changed(),
         ConnectError::Unavailable(error) => unavailable(provider, error),
         ConnectError::Store(error) => error.into(),
+    }
+}
+
+/// An account that cannot be used, by the code of a [`Rejection`]; the fields are named as in the provider's body.
+pub(super) fn rejected(provider: CredentialProvider, code: &'static str) -> Problem {
+    let problem = Problem::unprocessable(code, sentence(provider, code));
+    let host = if provider == CredentialProvider::Smtp { "smtpHost" } else { "baseUrl" };
+    match code {
+        "number_not_in_account" if provider == CredentialProvider::Whatsapp => {
+            problem.detail("phoneNumberId", "is not the number of this account")
+        }
+        "number_not_in_account" => problem.detail("phoneNumber", "is not in the account"),
+        "sender_not_verified" => problem.detail("fromEmail", "is not an address the account may send from"),
+        "host_not_allowed" => problem.detail(host, "must lead to a public address"),
+        "host_not_found" => problem.detail(host, "must be the name of a host that exists"),
+        "tls_mode_rejected" => problem
+            .detail("smtpPort", "must be one that encrypts as smtpTls says")
+            .detail("smtpTls", "must be starttls or implicit, whichever the server does on smtpPort"),
+        _ => problem,
+    }
+}
+
+/// Two changed the same account at a time.
+pub(super) fn changed() -> Problem {
+    Problem::conflict(
+        "credentials_changed",
+        "The account was changed by somebody else at the same time. Look at it and try again.",
+    )
+}
+
+/// Refuses an account that can be seen to lead to where we must not connect to, before anybody is asked about it.
+fn refuse_private_host(app: &App, brought: &Brought) -> Result<(), Problem> {
+    let url = match brought {
+        Brought::Termii(account) => Some(account.base_url.clone()),
+        Brought::Smtp(account) => {
+            let host = account.host.trim_start_matches('[').trim_end_matches(']');
+            let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+            // A host that is no part of an address leads nowhere.
+            Url::parse(&format!("https://{host}")).ok()
+        }
+        _ => None,
+    };
+    let reach = Reach::allowing_private(app.base.settings.providers.allow_private_hosts);
+    match url {
+        Some(url) if reach.admits(&url).is_err() => {
+            Err(rejected(brought.provider(), Rejection::HostNotAllowed.code()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -296,6 +324,12 @@ pub(super) fn sentence(provider: CredentialProvider, code: &str) -> String {
         }
         "host_not_allowed" => {
             "The host leads to where we may not connect to. Use one with a public address.".to_owned()
+        }
+        "host_not_found" => "There is no such host. Check its name.".to_owned(),
+        "tls_mode_rejected" => {
+            "The mail server does not encrypt this way on this port, or its certificate is for another name: check \
+             smtpPort and smtpTls (465 with implicit, 587 with starttls), and smtpHost."
+                .to_owned()
         }
         "reconnect_required" => format!("{title} token expired. Connect the account again."),
         "vapi_credential" | "vapi_phone_number" => format!(

@@ -47,12 +47,24 @@ impl RequestOwner {
 pub struct Bounds {
     under_way: Arc<Semaphore>,
     time: Duration,
+    longer: Option<(&'static str, Duration)>,
 }
 
 impl Bounds {
     /// At most `requests` at a time, each for at most `time`.
     pub fn new(requests: usize, time: Duration) -> Self {
-        Self { under_way: Arc::new(Semaphore::new(requests)), time }
+        Self { under_way: Arc::new(Semaphore::new(requests)), time, longer: None }
+    }
+
+    /// The same, but this route may take so long.
+    #[must_use]
+    pub fn but(self, route: &'static str, time: Duration) -> Self {
+        Self { longer: Some((route, time)), ..self }
+    }
+
+    /// How long a request of this route may take.
+    pub fn time_for(&self, route: &str) -> Duration {
+        self.longer.filter(|(longer, _)| *longer == route).map_or(self.time, |(_, time)| time)
     }
 }
 
@@ -70,7 +82,8 @@ pub async fn surround(State(bounds): State<Bounds>, mut request: Request, next: 
     request.extensions_mut().insert(owner.clone());
 
     let span = tracing::info_span!("request", request_id = %id);
-    let response = answer(&bounds, request, next).instrument(span.clone()).await;
+    let time = bounds.time_for(&route);
+    let response = answer(&bounds, time, request, next).instrument(span.clone()).await;
     span.in_scope(|| finish(response, &Served { id, method, route, owner, started }))
 }
 
@@ -89,7 +102,7 @@ pub(super) async fn within_request<T>(id: Arc<str>, work: impl Future<Output = T
 }
 
 /// Runs the request unless too many are under way, for as long as it may take.
-async fn answer(bounds: &Bounds, request: Request, next: Next) -> Response {
+async fn answer(bounds: &Bounds, time: Duration, request: Request, next: Next) -> Response {
     // Answering "alive?" and "what is going on?" must work when everything else is refused.
     let exempt = matches!(request.uri().path(), "/health" | "/ready" | "/metrics");
     let _permit = match bounds.under_way.try_acquire() {
@@ -99,7 +112,7 @@ async fn answer(bounds: &Bounds, request: Request, next: Next) -> Response {
     };
     let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default();
     let running = AssertUnwindSafe(within_request(id, next.run(request))).catch_unwind();
-    match tokio::time::timeout(bounds.time, running).await {
+    match tokio::time::timeout(time, running).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => {
             // The panic hook has already logged where.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tracing::Instrument;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use voxanne_kernel::{E164, ProviderError, Timestamp};
+use voxanne_messaging::numbering::may_be_of;
 use voxanne_telephony::{
     hybrid::{Code, Forwarded},
     numbers::{
@@ -18,14 +19,13 @@ use voxanne_telephony::{
         Provisioned, ReleaseError, Results, Search, SearchError, Wish,
     },
 };
-use voxanne_tenancy::Role;
 use voxanne_twilio::ManagedNumbers;
 
-use super::members::member_problem;
+use super::telephony::{phone_number, with_phone_number};
 use crate::{
     app::App,
     http::{
-        extract::Caller,
+        extract::{Admin, Caller},
         json::{Body, Query},
         layers::{RequestId, within_request},
         problem::{Problem, ProblemBody},
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// How many offers are shown unless asked otherwise, and at most.
-const OFFERS: (u16, u16) = (20, 50);
+const OFFERS: (u16, u16) = (20, 100);
 
 /// The routes.
 pub fn routes() -> OpenApiRouter<App> {
@@ -55,9 +55,10 @@ struct AvailableQuery {
     /// Three digits; in the US and Canada.
     #[param(example = "510")]
     area_code: Option<String>,
-    /// Digits and letters that the number contains; `*` stands for any one.
+    /// Digits and letters that the number contains; `*` stands for any one and `%` for any run of them. A leading `+`
+    /// means its beginning, a trailing `$` its end.
     contains: Option<String>,
-    /// 1 to 50; 20 unless given.
+    /// 1 to 100; 20 unless given.
     limit: Option<u16>,
 }
 
@@ -239,7 +240,8 @@ impl AvailableQuery {
         let country = country(self.country_code.as_deref().unwrap_or("US"))?;
         let area_code = area_code(&country, self.area_code.as_deref())?;
         if self.contains.as_deref().is_some_and(|pattern| !is_pattern(pattern)) {
-            return Err(Problem::invalid("contains", "must be 2 to 16 digits, letters or *"));
+            let rule = "must be 2 to 16 digits, letters, * or %, after a + or before a $ if at all";
+            return Err(Problem::invalid("contains", rule));
         }
         let limit = self.limit.unwrap_or(OFFERS.0);
         if !(1..=OFFERS.1).contains(&limit) {
@@ -253,7 +255,11 @@ impl ProvisionBody {
     fn read(self) -> Result<Wish, Problem> {
         let country = country(&self.country_code)?;
         let area_code = area_code(&country, self.area_code.as_deref())?;
-        let number = self.phone_number.as_deref().map(|number| e164(number, "phoneNumber")).transpose()?;
+        let number = self.phone_number.as_deref().map(|number| phone_number("phoneNumber", number));
+        let number = number.transpose()?;
+        if let Some(number) = &number {
+            fits(number, &country, area_code.as_ref())?;
+        }
         Ok(Wish { country, area_code, number, allow_fallback: self.allow_fallback })
     }
 }
@@ -270,12 +276,26 @@ pub(super) fn area_code(country: &Country, text: Option<&str>) -> Result<Option<
     text.parse().map(Some).map_err(|rule| Problem::invalid("areaCode", format!("{rule}")))
 }
 
-fn e164(text: &str, field: &'static str) -> Result<E164, Problem> {
-    E164::new(text).map_err(|rule| Problem::invalid(field, rule.to_string()))
+/// Refuses exactly one number that contradicts what else was asked for.
+fn fits(number: &E164, country: &Country, area_code: Option<&AreaCode>) -> Result<(), Problem> {
+    let refused = |rule: String| Err(Problem::invalid("phoneNumber", rule));
+    if !may_be_of(number, country) {
+        return refused(format!("must be a number of the countryCode {country}"));
+    }
+    match area_code {
+        Some(code) if !number.as_str().starts_with(&format!("+1{code}")) => {
+            refused(format!("must be in the areaCode {code}"))
+        }
+        _ => Ok(()),
+    }
 }
 
+/// Whether Twilio takes it for a pattern (its `Contains`).
 fn is_pattern(text: &str) -> bool {
-    (2..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'*')
+    let inner = text.strip_prefix('+').unwrap_or(text);
+    let inner = inner.strip_suffix('$').unwrap_or(inner);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'%');
+    (2..=16).contains(&text.len()) && !inner.is_empty() && inner.bytes().all(is_plain)
 }
 
 /// Shows numbers that can be bought now; being shown reserves nothing.
@@ -292,8 +312,8 @@ async fn available(
         Search { country: &country, area_code: area_code.as_ref(), contains: contains.as_deref(), limit };
     let offers = app.numbers.find.offers(&search).await.map_err(|error| match error {
         SearchError::NotConfigured => not_configured(),
-        SearchError::Carrier(CarrierError::Provider(error)) => unavailable(error),
-        SearchError::Carrier(error) => unavailable(ProviderError::Refused(Box::new(error))),
+        SearchError::Carrier(CarrierError::Provider(error)) => unavailable(error, NOT_NOW),
+        SearchError::Carrier(error) => unavailable(ProviderError::Refused(Box::new(error)), NOT_NOW),
     })?;
     let shown = |offer: Offer| OfferBody {
         phone_number: offer.number.to_string(),
@@ -316,12 +336,11 @@ async fn available(
         (status = 422, body = ProblemBody), (status = 429, body = ProblemBody), (status = 503, body = ProblemBody)))]
 async fn provision(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Extension(RequestId(request)): Extension<RequestId>,
-    Body(body): Body<ProvisionBody>,
+    body: Result<Body<ProvisionBody>, Problem>,
 ) -> Result<(StatusCode, Json<ProvisionedBody>), Problem> {
-    admit(&app, &caller).await?;
-    let wish = body.read()?;
+    let wish = with_phone_number(body)?.read()?;
     let managed = managed(&app)?;
     let scope = caller.scope;
     // It goes on even if this client hangs up.
@@ -355,24 +374,18 @@ async fn status(State(app): State<App>, caller: Caller) -> Result<Json<StatusBod
         (status = 503, body = ProblemBody)))]
 async fn release(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Path(number): Path<String>,
     Extension(RequestId(request)): Extension<RequestId>,
     Query(query): Query<ReleaseQuery>,
 ) -> Result<Json<ReleasedBody>, Problem> {
-    admit(&app, &caller).await?;
-    let number = e164(&number, "phoneNumber")?;
+    let number = phone_number("phoneNumber", &number)?;
     let managed = managed(&app)?;
     let (scope, force) = (caller.scope, query.force.unwrap_or(false));
     let work = async move { managed.release.run(&scope, &number, force).await };
     let outcome = tokio::spawn(within_request(request, work).in_current_span()).await;
     let results = outcome.map_err(Problem::internal)?.map_err(release_problem)?;
     Ok(Json(results.into()))
-}
-
-async fn admit(app: &App, caller: &Caller) -> Result<(), Problem> {
-    caller.require(Role::Admin)?;
-    app.tenancy.members.require(&caller.scope, Role::Admin).await.map_err(member_problem)
 }
 
 fn managed(app: &App) -> Result<ManagedNumbers, Problem> {
@@ -384,12 +397,17 @@ fn not_configured() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_configured", message)
 }
 
-fn unavailable(error: ProviderError) -> Problem {
+/// Nothing was asked of the provider but what it has.
+const NOT_NOW: &str = "The telephony provider cannot do this right now. Try again later.";
+/// What was bought before a provider failed is given back.
+const NOT_BOUGHT: &str = "A telephony provider cannot do this right now, so there is no new number: if one was bought already, it \
+                          is being given back. Try again later.";
+
+fn unavailable(error: ProviderError, message: &'static str) -> Problem {
     let wait = match &error {
         ProviderError::RetryLater { after: Some(after), .. } => after.as_secs().clamp(1, 3_600),
         _ => 10,
     };
-    let message = "The telephony provider cannot do this right now. Nothing was bought; try again later.";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable", message)
         .retry_after(wait)
         .because(error)
@@ -446,7 +464,7 @@ fn provision_problem(error: ProvisionError) -> Problem {
             "A stored secret of this organization cannot be read.",
         )
         .because(error),
-        ProvisionError::Provider(error) => unavailable(error),
+        ProvisionError::Provider(error) => unavailable(error, NOT_BOUGHT),
         ProvisionError::Store(error) => error.into(),
     }
 }

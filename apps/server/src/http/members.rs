@@ -14,7 +14,7 @@ use crate::{
     app::App,
     http::{
         auth::Checks,
-        extract::{Caller, Id, Ids},
+        extract::{Admin, Caller, Id, Ids},
         json::{Body, Query},
         page::{PageBody, PageQuery},
         problem::{Problem, ProblemBody},
@@ -87,12 +87,11 @@ async fn list(
     responses((status = 201, body = MemberBody), (status = 400, body = ProblemBody), (status = 409, body = ProblemBody)))]
 async fn invite(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Id(org): Id<OrgId>,
     Body(body): Body<InviteBody>,
 ) -> Result<(StatusCode, Json<MemberBody>), Problem> {
     caller.names(org)?;
-    caller.require(Role::Admin)?;
     let mut checks = Checks::default();
     let email = checks.field("email", EmailAddress::new(&body.email));
     let role = checks.field("role", body.role.parse());
@@ -107,12 +106,11 @@ async fn invite(
     responses((status = 200, body = MemberBody), (status = 409, body = ProblemBody)))]
 async fn change_role(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Ids(org, user): Ids<OrgId, UserId>,
     Body(body): Body<RoleBody>,
 ) -> Result<Json<MemberBody>, Problem> {
     caller.names(org)?;
-    caller.require(Role::Admin)?;
     let mut checks = Checks::default();
     let role = checks.field("role", body.role.parse());
     let role = checks.finish(role)?;
@@ -130,9 +128,8 @@ async fn remove(
     Ids(org, user): Ids<OrgId, UserId>,
 ) -> Result<StatusCode, Problem> {
     caller.names(org)?;
-    if user != caller.user {
-        caller.require(Role::Admin)?;
-    }
+    let least = if user == caller.user { Role::Member } else { Role::Admin };
+    caller.confirm(&app, least).await?;
     app.tenancy.members.remove(&caller.scope, user).await.map_err(member_problem)?;
     Ok(StatusCode::NO_CONTENT)
 }

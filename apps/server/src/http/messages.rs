@@ -1,4 +1,5 @@
-//! The audit of everything that was sent, and of what came in.
+//! The audit of everything that was sent, and of what came in; and what a person says of a message of which nobody
+//! could find out.
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
@@ -7,11 +8,12 @@ use uuid::Uuid;
 use voxanne_calls::Period;
 use voxanne_kernel::{
     Timestamp,
-    ids::{CallId, ContactId},
+    ids::{CallId, ContactId, MessageId},
 };
 use voxanne_messaging::{
     channel::Channel,
     message::MessageStatus,
+    send::{Resolution, ResolveError},
     stats::{MessageFilter, MessageView},
 };
 
@@ -19,16 +21,16 @@ use super::calls::period;
 use crate::{
     app::App,
     http::{
-        extract::Caller,
-        json::Query,
+        extract::{Admin, Caller, Id},
+        json::{Body, Query},
         page::{PageBody, page_request},
-        problem::Problem,
+        problem::{Problem, ProblemBody},
     },
 };
 
 /// The routes.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(resolve))
 }
 
 /// What a message cost.
@@ -167,4 +169,50 @@ async fn list(
     };
     let page = app.calls.messages.list(&caller.scope, &filter, &request).await?;
     Ok(Json(PageBody::of(page, Into::into)))
+}
+
+/// What became of a message.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ResolveMessageBody {
+    /// `sent`: the provider has sent it; `failed`: it never did.
+    #[schema(example = "sent")]
+    outcome: String,
+}
+
+/// Decides about a message that stays `unknown`, for admins: nobody could find out whether its provider sent it. `sent`
+/// takes the credit that is set aside for it, `failed` gives it back.
+#[utoipa::path(post, path = "/api/messages/{id}/resolve", tag = "messaging", params(("id" = Uuid, Path)),
+    request_body = ResolveMessageBody,
+    responses(
+        (status = 200, description = "The message as it is now.", body = MessageRowBody),
+        (status = 400, body = ProblemBody), (status = 404, body = ProblemBody),
+        (status = 409, description = "`message_not_unknown`: what became of it is known.", body = ProblemBody),
+    ))]
+async fn resolve(
+    State(app): State<App>,
+    caller: Admin,
+    Id(id): Id<MessageId>,
+    Body(body): Body<ResolveMessageBody>,
+) -> Result<Json<MessageRowBody>, Problem> {
+    let outcome = Resolution::read(&body.outcome);
+    let outcome = outcome.ok_or_else(|| Problem::invalid("outcome", "must be sent or failed"))?;
+    app.messaging.resolve.run(&caller.scope, id, outcome).await?;
+    let resolved = app.messaging.show.get(&caller.scope, id).await?;
+    Ok(Json(resolved.ok_or_else(Problem::not_found)?.into()))
+}
+
+impl From<ResolveError> for Problem {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::NotFound => Self::not_found(),
+            ResolveError::NotUnknown(status) => {
+                let status = status.as_str();
+                let message =
+                    format!("The message is {status}; only one that is unknown can be decided about.");
+                Self::conflict("message_not_unknown", message)
+            }
+            ResolveError::Store(error) => error.into(),
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
@@ -12,14 +13,18 @@ use voxanne_messaging::{
     message::{Content, EmailContent, NewMessage, Purpose, Recipient},
     model::{ChannelState, Mode, ModelView, Source, Switch, SwitchError},
     providers::WhatsAppBody,
+    send::Queued,
 };
-use voxanne_tenancy::Role;
 
-use super::{messaging::queue_problem, messaging_suppressions::channel};
+use super::{
+    messaging::{Outcome, outcome, queue_problem},
+    messaging_suppressions::channel,
+};
 use crate::{
     app::App,
     http::{
-        extract::Caller,
+        extract::{Admin, Caller},
+        idempotency::RequestOrigin,
         json::Body,
         problem::{Problem, ProblemBody},
     },
@@ -130,10 +135,9 @@ impl SwitchBody {
     responses((status = 200, body = ModelBody), (status = 422, body = ProblemBody)))]
 async fn switch(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Body(body): Body<SwitchBody>,
 ) -> Result<Json<ModelBody>, Problem> {
-    caller.require(Role::Admin)?;
     Ok(Json(app.policy.model.switch(&caller.scope, body.into_switch()?).await?.into()))
 }
 
@@ -170,11 +174,11 @@ struct TestBody {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct TrialBody {
-    /// Whether a message is on its way.
+    /// Whether the provider took the message; also true while it has not said so in ten seconds.
     success: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<Uuid>,
-    /// `queued`: what becomes of it is told by the message.
+    /// As in `/api/messages`.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,7 +188,7 @@ struct TrialBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     mode: Option<Mode>,
-    /// Why none is.
+    /// Why it did not, or why no message was recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -194,7 +198,7 @@ struct TrialBody {
 /// Every channel that was tried.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct TrialsBody {
-    /// Whether a message is on its way on each of them.
+    /// Whether every one of them was a success.
     success: bool,
     /// By channel.
     #[schema(value_type = BTreeMap<String, TrialBody>)]
@@ -259,34 +263,53 @@ fn trial(channel: Channel, targets: &Targets) -> Result<NewMessage, Problem> {
     Ok(NewMessage::new(to, content, Purpose::Test))
 }
 
-/// Sends a test message on each channel through whoever would carry messages now; for admins.
+/// Sends a test message on each channel through whoever would carry messages now, and waits for what the providers make
+/// of it, for ten seconds at most; for admins.
 #[utoipa::path(post, path = "/api/messaging/model", tag = "messaging", request_body = TestBody,
     responses((status = 200, body = TrialsBody), (status = 400, body = ProblemBody)))]
 async fn test(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
+    RequestOrigin(origin): RequestOrigin,
     Body(body): Body<TestBody>,
 ) -> Result<Json<TrialsBody>, Problem> {
-    caller.require(Role::Admin)?;
-    let mut results = BTreeMap::new();
+    let mut trials = Vec::new();
     for message in body.into_messages()? {
         let channel = message.content.channel();
-        let trial = match app.messaging.queue.run(&caller.scope, message).await {
-            Ok(queued) => TrialBody {
-                success: true,
-                message_id: Some(queued.id.0),
-                status: Some(queued.status.as_str()),
-                provider: Some(queued.provider),
-                mode: Some(queued.mode),
-                code: None,
-                error: None,
-            },
-            Err(error) => refused(queue_problem(error))?,
+        // Two channels may lead to the same phone.
+        let variables = [("channel".to_owned(), channel.to_string())].into();
+        let id = origin.message(&message.to, &variables);
+        let queued = app.messaging.queue.run_once(&caller.scope, id, message).await;
+        let trial = match queued {
+            Ok(queued) => Ok(queued),
+            Err(error) => Err(refused(queue_problem(channel, error))?),
         };
-        results.insert(channel.as_str(), trial);
+        trials.push((channel, trial));
     }
+    // All of them are on their way before the first is waited for.
+    let settled = trials.into_iter().map(async |(channel, trial)| {
+        Ok::<_, Problem>(match trial {
+            Ok(queued) => (channel.as_str(), taken(&queued, outcome(&app, &caller.scope, &queued).await?)),
+            Err(refused) => (channel.as_str(), refused),
+        })
+    });
+    let results: BTreeMap<_, _> = try_join_all(settled).await?.into_iter().collect();
     let success = results.values().all(|trial| trial.success);
     Ok(Json(TrialsBody { success, results }))
+}
+
+/// What became of a message that was recorded.
+fn taken(queued: &Queued, outcome: Outcome) -> TrialBody {
+    let Outcome { success, status, error: code } = outcome;
+    TrialBody {
+        success,
+        message_id: Some(queued.id.0),
+        status: Some(status.as_str()),
+        provider: Some(queued.provider),
+        mode: Some(queued.mode),
+        error: (!success).then(|| "The provider did not take the message.".to_owned()),
+        code,
+    }
 }
 
 /// Why a channel cannot send. What is wrong with us, or with the organization as a whole, is not an outcome of the

@@ -10,12 +10,11 @@ use voxanne_messaging::{
     credits::CREDIT_CURRENCY,
     limits::{Rules, RulesPatch, SetRulesError},
 };
-use voxanne_tenancy::Role;
 
 use crate::{
     app::App,
     http::{
-        extract::Caller,
+        extract::{Admin, Caller},
         json::Body,
         problem::{Problem, ProblemBody},
     },
@@ -147,10 +146,9 @@ async fn read(State(app): State<App>, caller: Caller) -> Result<Json<RulesBody>,
     responses((status = 200, body = RulesBody), (status = 400, body = ProblemBody)))]
 async fn change(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Body(body): Body<RulesChangeBody>,
 ) -> Result<Json<RulesBody>, Problem> {
-    caller.require(Role::Admin)?;
     let changed = app.policy.rules.change(&caller.scope, body.into_patch()?).await;
     match changed {
         Ok(rules) => Ok(Json(rules.into())),

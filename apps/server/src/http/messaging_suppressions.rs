@@ -9,12 +9,11 @@ use voxanne_messaging::{
     channel::Channel,
     consent::{Suppression, SuppressionsError},
 };
-use voxanne_tenancy::Role;
 
 use crate::{
     app::App,
     http::{
-        extract::{Caller, Id},
+        extract::{Admin, Caller, Id},
         json::Query,
         page::{PageBody, page_request},
         problem::{Problem, ProblemBody},
@@ -97,10 +96,9 @@ async fn one(
     responses((status = 204), (status = 404, body = ProblemBody)))]
 async fn lift(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Id(id): Id<SuppressionId>,
 ) -> Result<StatusCode, Problem> {
-    caller.require(Role::Admin)?;
     app.policy.suppressions.lift(&caller.scope, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

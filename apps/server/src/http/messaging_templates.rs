@@ -1,10 +1,7 @@
 //! Texts that messages are made of.
 
-use std::collections::BTreeMap;
-
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 use voxanne_kernel::{Timestamp, ids::TemplateId};
@@ -13,16 +10,15 @@ use voxanne_messaging::{
     segments::{Plainer, Segments, plainer},
     templates::{
         BadTemplate, NewTemplate, RenderError, Rendered, Template, TemplateChange, TemplateError,
-        TemplateName, TemplateVersion, Variables,
+        TemplateName, TemplateVersion,
     },
 };
-use voxanne_tenancy::Role;
 
-use super::messaging_suppressions::channel;
+use super::{messaging::VariablesBody, messaging_suppressions::channel};
 use crate::{
     app::App,
     http::{
-        extract::{Caller, Id},
+        extract::{Admin, Caller, Id},
         json::{Body, Query},
         page::{PageBody, page_request},
         problem::{Problem, ProblemBody},
@@ -149,10 +145,9 @@ struct NewTemplateBody {
     responses((status = 201, body = TemplateBody), (status = 409, body = ProblemBody)))]
 async fn create(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Body(body): Body<NewTemplateBody>,
 ) -> Result<(StatusCode, Json<TemplateBody>), Problem> {
-    caller.require(Role::Admin)?;
     let new =
         NewTemplate::new(TemplateName::new(&body.name)?, channel(&body.channel)?, body.subject, body.body)?;
     let template = app.messaging.templates.add(&caller.scope, new).await?;
@@ -177,7 +172,7 @@ async fn one(
               (status = 409, body = ProblemBody)))]
 async fn replace(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Id(id): Id<TemplateId>,
     Body(body): Body<NewTemplateBody>,
 ) -> Result<Json<TemplateBody>, Problem> {
@@ -207,11 +202,10 @@ struct TemplateChangeBody {
               (status = 409, body = ProblemBody)))]
 async fn change(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Id(id): Id<TemplateId>,
     Body(body): Body<TemplateChangeBody>,
 ) -> Result<Json<TemplateBody>, Problem> {
-    caller.require(Role::Admin)?;
     let change = TemplateChange {
         name: body.name.as_deref().map(TemplateName::new).transpose()?,
         channel: body.channel.as_deref().map(channel).transpose()?,
@@ -226,10 +220,9 @@ async fn change(
     responses((status = 204), (status = 404, body = ProblemBody)))]
 async fn remove(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Id(id): Id<TemplateId>,
 ) -> Result<StatusCode, Problem> {
-    caller.require(Role::Admin)?;
     app.messaging.templates.remove(&caller.scope, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -275,10 +268,8 @@ async fn versions(
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TemplatePreviewBody {
-    /// By the names of the places: texts, numbers, true or false.
     #[serde(default)]
-    #[schema(value_type = BTreeMap<String, String>, example = json!({"first_name": "Ann"}))]
-    variables: BTreeMap<String, Value>,
+    variables: VariablesBody,
 }
 
 /// What would be sent.
@@ -327,7 +318,7 @@ async fn preview(
     Id(id): Id<TemplateId>,
     Body(body): Body<TemplatePreviewBody>,
 ) -> Result<Json<RenderedBody>, Problem> {
-    let values = values(body.variables)?;
+    let VariablesBody(values) = body.variables;
     let (template, rendered) = app.messaging.templates.preview(&caller.scope, id, &values).await?;
     let is_html = template.is_html();
     let Rendered { subject, text, html } = rendered;
@@ -341,25 +332,6 @@ async fn preview(
         body: html.clone().filter(|_| is_html).unwrap_or(text),
         html,
     }))
-}
-
-/// Reads what is put in; lists and objects are nothing that could be.
-fn values(variables: BTreeMap<String, Value>) -> Result<Variables, Problem> {
-    let read = |(name, value): (String, Value)| {
-        let text = match value {
-            Value::String(text) => text,
-            Value::Number(number) => number.to_string(),
-            Value::Bool(is) => is.to_string(),
-            Value::Null | Value::Array(_) | Value::Object(_) => {
-                return Err(Problem::invalid(
-                    format!("variables.{name}"),
-                    "must be a text, a number, true or false",
-                ));
-            }
-        };
-        Ok((name, text))
-    };
-    variables.into_iter().map(read).collect()
 }
 
 impl From<BadTemplate> for Problem {
@@ -376,31 +348,15 @@ impl From<TemplateError> for Problem {
                 .detail("name", "is another template's"),
             TemplateError::Bad(bad) => bad.into(),
             TemplateError::Render(RenderError::Missing(missing)) => {
-                let message = format!("Give a value for {}.", missing.0.join(", "));
-                Self::unprocessable("missing_variables", message).detail("variables", json!(missing.0))
+                let names = missing.0.join(", ");
+                Self::unprocessable("missing_variables", format!("These variables have no value: {names}."))
+                    .detail("variables", format!("must have: {names}"))
             }
             TemplateError::Render(RenderError::Content(bad)) => {
-                Self::unprocessable("content_invalid", "With these values it cannot be sent.")
-                    .detail(bad.field, bad.rule)
+                Self::unprocessable("content_invalid", "With these variables the template cannot be sent.")
+                    .detail("variables", bad.to_string())
             }
             TemplateError::Store(error) => error.into(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_put_in_is_text() {
-        let read = |body| values(serde_json::from_value::<TemplatePreviewBody>(body).unwrap().variables);
-        let found = read(json!({"variables": {"a": "x", "b": 3, "c": 1.5, "d": true}})).unwrap();
-        assert_eq!(found.into_values().collect::<Vec<_>>(), ["x", "3", "1.5", "true"]);
-        assert!(read(json!({})).unwrap().is_empty());
-        for bad in [json!(null), json!([]), json!({})] {
-            let problem = read(json!({"variables": {"a": bad}})).unwrap_err();
-            assert!(problem.body("r").details.contains_key("variables.a"));
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod document;
 pub mod extract;
 pub mod idempotency;
 mod integration_bodies;
+mod integration_fields;
 pub mod integrations;
 pub mod json;
 pub mod layers;
@@ -30,6 +31,7 @@ pub mod me;
 pub mod members;
 pub mod messages;
 pub mod messaging;
+pub mod messaging_credits;
 pub mod messaging_model;
 pub mod messaging_settings;
 pub mod messaging_suppressions;
@@ -75,6 +77,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(messaging_model::routes())
         .merge(messaging_settings::routes())
         .merge(messaging_suppressions::routes())
+        .merge(messaging_credits::routes())
         .merge(messaging_templates::routes())
         .merge(reminders::routes())
         .merge(contacts::routes())

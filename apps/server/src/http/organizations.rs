@@ -6,13 +6,13 @@ use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 use voxanne_kernel::{E164, Timestamp, Zone, ids::OrgId, phone::NotE164};
-use voxanne_tenancy::{Document, Organization, OrganizationChange, OrganizationName, Role, SettingsError};
+use voxanne_tenancy::{Document, Organization, OrganizationChange, OrganizationName, SettingsError};
 
 use crate::{
     app::App,
     http::{
         auth::Checks,
-        extract::{Caller, Id},
+        extract::{Admin, Caller, Id},
         json::Body,
         problem::Problem,
     },
@@ -191,12 +191,11 @@ async fn show(
     request_body = OrganizationChangeBody, responses((status = 200, body = OrganizationBody)))]
 async fn change(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Id(org): Id<OrgId>,
     Body(body): Body<OrganizationChangeBody>,
 ) -> Result<Json<OrganizationBody>, Problem> {
     caller.names(org)?;
-    caller.require(Role::Admin)?;
     let changed = app.tenancy.settings.change(&caller.scope, body.try_into()?).await;
     Ok(Json(changed.map_err(settings_problem)?.into()))
 }

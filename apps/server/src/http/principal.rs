@@ -10,6 +10,7 @@ use crate::{
     app::App,
     http::{
         extract::{Caller, verify},
+        members::member_problem,
         problem::Problem,
     },
 };
@@ -31,18 +32,23 @@ pub enum Principal {
 }
 
 impl Principal {
-    /// A scope inside `org`, which the path names: a member's own organization, in which they are at least `least`.
+    /// A scope inside `org`, which the path names: a member's own organization, in which they still are at least
+    /// `least`. An operator must still be one.
     ///
     /// # Errors
     /// 403 for another organization, and for a role that does not suffice.
-    pub fn entering(&self, org: OrgId, least: Role) -> Result<OrgScope, Problem> {
+    pub async fn entering(&self, app: &App, org: OrgId, least: Role) -> Result<OrgScope, Problem> {
         match self {
             Self::Member(caller) => {
                 caller.names(org)?;
-                caller.require(least)?;
+                caller.confirm(app, least).await?;
                 Ok(caller.scope)
             }
-            Self::Platform(Platform(reviewer)) => Ok(reviewer.entering(org)),
+            Self::Platform(Platform(reviewer)) => {
+                let scope = reviewer.entering(org);
+                app.tenancy.members.require(&scope, least).await.map_err(member_problem)?;
+                Ok(scope)
+            }
         }
     }
 }

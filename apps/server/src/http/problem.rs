@@ -130,6 +130,15 @@ impl Problem {
         self
     }
 
+    /// Tells it in other words where it is about the field `field`.
+    #[must_use]
+    pub fn about(mut self, field: &str, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        if self.details.contains_key(field) {
+            (self.code, self.message) = (code, message.into());
+        }
+        self
+    }
+
     /// Names the step of an AI setup that failed, beside the code and among the details.
     #[must_use]
     pub fn failed_step(mut self, step: &'static str) -> Self {

@@ -6,13 +6,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 use voxanne_kernel::{NotSent, ids::AppointmentId};
 use voxanne_scheduling::remind::{BadReminderRules, Method, RemindError, Reminded, ReminderRules};
-use voxanne_tenancy::Role;
 
-use super::{call_actions::not_sent, members::member_problem};
+use super::call_actions::not_sent;
 use crate::{
     app::App,
     http::{
-        extract::{Caller, Id},
+        extract::{Admin, Caller, Id, Member},
         json::Body,
         problem::{Problem, ProblemBody},
     },
@@ -57,7 +56,7 @@ struct ReminderSentBody {
         (status = 429, description = "One text message an hour for each contact.", body = ProblemBody)))]
 async fn send_reminder(
     State(app): State<App>,
-    caller: Caller,
+    caller: Member,
     Id(id): Id<AppointmentId>,
     Body(body): Body<SendReminderBody>,
 ) -> Result<Json<ReminderSentBody>, Problem> {
@@ -129,11 +128,9 @@ async fn rules(State(app): State<App>, caller: Caller) -> Result<Json<ReminderRu
     responses((status = 200, body = ReminderRulesBody), (status = 400, body = ProblemBody)))]
 async fn put_rules(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Body(body): Body<PutReminderRulesBody>,
 ) -> Result<Json<ReminderRulesBody>, Problem> {
-    caller.require(Role::Admin)?;
-    app.tenancy.members.require(&caller.scope, Role::Admin).await.map_err(member_problem)?;
     let method = method(&body.method)?;
     let rules = ReminderRules::new(body.enabled, method, body.lead_minutes);
     let rules = rules.map_err(|rule: BadReminderRules| Problem::invalid("lead_minutes", rule.to_string()))?;

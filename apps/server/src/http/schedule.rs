@@ -16,7 +16,7 @@ use voxanne_scheduling::{
 use crate::{
     app::App,
     http::{
-        extract::Caller,
+        extract::{Admin, Caller},
         json::Body,
         problem::{Problem, ProblemBody},
     },
@@ -198,12 +198,12 @@ async fn read(State(app): State<App>, caller: Caller) -> Result<Json<ScheduleBod
     Ok(Json(ScheduleBody::from(&*calendar)))
 }
 
-/// Replaces the schedule. Appointments that were made stay, also outside the new hours.
+/// Replaces the schedule. Appointments that were made stay, also outside the new hours. For admins.
 #[utoipa::path(put, path = "/api/schedule", tag = "appointments", request_body = ReplaceBody,
     responses((status = 200, body = ScheduleBody), (status = 404, body = ProblemBody)))]
 async fn replace(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Body(body): Body<ReplaceBody>,
 ) -> Result<Json<ScheduleBody>, Problem> {
     let current = app.scheduling.settings.get(&caller.scope).await?.ok_or_else(Problem::not_found)?;

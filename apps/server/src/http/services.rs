@@ -14,7 +14,7 @@ use super::call_rows::major;
 use crate::{
     app::App,
     http::{
-        extract::{Caller, Id},
+        extract::{Caller, Id, Member},
         json::{Body, Query},
         page::{PageBody, PageQuery},
         problem::{Problem, ProblemBody},
@@ -107,7 +107,7 @@ impl NewServiceBody {
     responses((status = 201, body = ServiceBody), (status = 409, body = ProblemBody)))]
 async fn create(
     State(app): State<App>,
-    caller: Caller,
+    caller: Member,
     Body(body): Body<NewServiceBody>,
 ) -> Result<(StatusCode, Json<ServiceBody>), Problem> {
     let service = app.pricing.catalogue.add(&caller.scope, body.into_new()?).await?;
@@ -164,7 +164,7 @@ impl ServiceChangeBody {
               (status = 409, body = ProblemBody)))]
 async fn change(
     State(app): State<App>,
-    caller: Caller,
+    caller: Member,
     Id(id): Id<ServiceId>,
     Body(body): Body<ServiceChangeBody>,
 ) -> Result<Json<ServiceBody>, Problem> {
@@ -176,7 +176,7 @@ async fn change(
     responses((status = 204), (status = 404, body = ProblemBody)))]
 async fn remove(
     State(app): State<App>,
-    caller: Caller,
+    caller: Member,
     Id(id): Id<ServiceId>,
 ) -> Result<StatusCode, Problem> {
     app.pricing.catalogue.remove(&caller.scope, id).await?;

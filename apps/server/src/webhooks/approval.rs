@@ -22,7 +22,7 @@ use crate::{
     http::{
         admin::review_problem,
         ai_setup_bodies::{SetupWishBody, VerifiedBody},
-        approval::{Manner, approve},
+        approval::{Manner, admit},
         idempotency::{Once, Replayed, fingerprint, once},
         json::{Raw, parse},
         layers::{RequestId, RequestOwner},
@@ -49,7 +49,7 @@ struct ApprovalMessage {
     approval_data: Option<serde_json::Map<String, Value>>,
 }
 
-/// Lets an organization in and has its line set up.
+/// Lets an organization in and has its line set up. One that an operator suspended stays so.
 ///
 /// Signed with HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`, in `webhook-signature` (Standard Webhooks).
 /// Answers like `POST /api/organizations/{id}/verify`; the same message again gets the first answer again.
@@ -62,8 +62,8 @@ struct ApprovalMessage {
         (status = 400, body = ProblemBody),
         (status = 401, description = "`Invalid signature`.", body = ProblemBody),
         (status = 404, description = "There is no such organization.", body = ProblemBody),
-        (status = 409, description = "The id was used for another message, or its first delivery is still worked on.",
-            body = ProblemBody),
+        (status = 409, description = "The organization is suspended, which only an operator ends (`wrong_status`); the id \
+            was used for another message, or its first delivery is still worked on.", body = ProblemBody),
         (status = 422, body = ProblemBody), (status = 502, body = ProblemBody),
         (status = 503, description = "No secret is configured (`not_configured`).", body = ProblemBody),
     )
@@ -93,7 +93,7 @@ async fn organization_approved(
     };
     let work = {
         let app = app.clone();
-        async move { approve(&app, Reviewer::Machine, org, wish, manner).await.into_response() }
+        |_| async move { admit(&app, org, wish, manner).await.into_response() }
     };
     let response = once(&app, delivery, work).await?;
     if response.extensions().get::<Replayed>().is_some() {

@@ -53,6 +53,7 @@ pub fn routes() -> OpenApiRouter<App> {
         (status = 200, description = "Taken, or it was about nothing that concerns us."),
         (status = 400, description = "Nothing of it can be read.", body = ProblemBody),
         (status = 401, description = "`Invalid signature`.", body = ProblemBody),
+        (status = 403, description = "`Invalid signature`, of Twilio.", body = ProblemBody),
         (status = 404, description = "No account has this address.", body = ProblemBody),
         (status = 503, description = "Not taken; tell us again.", body = ProblemBody),
     )
@@ -162,9 +163,9 @@ fn request(app: &App, uri: &axum::http::Uri, headers: &HeaderMap, body: &Bytes) 
 
 fn refused(provider: Provider, refusal: &EventRefusal) -> Problem {
     let (reason, problem) = match refusal {
-        EventRefusal::Signature => ("signature", invalid()),
-        EventRefusal::Stale => ("stale", invalid()),
-        EventRefusal::Foreign => ("account", invalid()),
+        EventRefusal::Signature => ("signature", invalid(provider)),
+        EventRefusal::Stale => ("stale", invalid(provider)),
+        EventRefusal::Foreign => ("account", invalid(provider)),
         EventRefusal::Unavailable => {
             let message = "The signature cannot be checked right now. Please send it again.";
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable", message);
@@ -178,8 +179,13 @@ fn refused(provider: Provider, refusal: &EventRefusal) -> Problem {
     problem
 }
 
-fn invalid() -> Problem {
-    Problem::unauthenticated("invalid_signature", "Invalid signature")
+/// Twilio is answered 403, as by all addresses that it calls (`providers/twilio.md` §14).
+fn invalid(provider: Provider) -> Problem {
+    let (code, message) = ("invalid_signature", "Invalid signature");
+    match provider {
+        Provider::Twilio => Problem::forbidden(code, message),
+        _ => Problem::unauthenticated(code, message),
+    }
 }
 
 /// Fetches an address that a provider wants to be fetched. Whoever read the request has seen that it is the provider's

@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use voxanne_channels::{Channels, Clients, Platform};
-use voxanne_credentials::Brought;
 use voxanne_kernel::{BeginSystem, StoreError, ids::OrgId};
 use voxanne_messaging::{
     accounts_book::{AccountsBook, KeepCredential},
     channel::Provider,
     credits::SignupCredits,
     providers::Accounts,
-    send::{ApplyEvents, OrphansTx, QueueMessage},
+    send::{ApplyEvents, OrphansTx, QueueMessage, ResolveMessage},
     stats::ShowMessages,
     templates::ManageTemplates,
 };
 
-use super::Base;
+use super::{Base, sender_accounts::Offered};
 
 /// The area's use cases.
 pub struct Messaging {
@@ -24,9 +23,11 @@ pub struct Messaging {
     /// The texts they are made of.
     pub templates: ManageTemplates,
     /// The accounts that organizations send through.
-    pub book: AccountsBook<Brought>,
+    pub book: AccountsBook<Offered>,
     /// Shows what was sent.
     pub show: ShowMessages,
+    /// Takes a person's word for what became of one.
+    pub resolve: ResolveMessage,
     /// Applies what providers tell.
     pub events: ApplyEvents,
     /// Finds accounts, and so who understands their webhooks.
@@ -36,7 +37,7 @@ pub struct Messaging {
 
 impl Messaging {
     /// Assembles them.
-    pub fn wire(base: &Base, credentials: Arc<dyn KeepCredential<Brought>>) -> anyhow::Result<Self> {
+    pub fn wire(base: &Base, credentials: Arc<dyn KeepCredential<Offered>>) -> anyhow::Result<Self> {
         let (store, clock) = (base.store.clone(), base.clock.clone());
         let providers = &base.settings.providers;
         let channels = Arc::new(Channels::new(
@@ -56,6 +57,7 @@ impl Messaging {
             templates: ManageTemplates::new(store.clone(), clock.clone()),
             book: AccountsBook::new(store.clone(), credentials, clock.clone()),
             show: ShowMessages::new(store.clone(), clock.clone()),
+            resolve: ResolveMessage::new(store.clone(), clock.clone()),
             events: ApplyEvents::new(store.clone(), store.clone(), clock),
             accounts,
             owners: store,

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use voxanne_messaging::{
-    consent::Suppressions, credits::SignupCredits, limits::SetRules, model::SwitchModel, providers::Accounts,
+    consent::Suppressions,
+    credits::{CreditAccounts, SignupCredits},
+    limits::SetRules,
+    model::SwitchModel,
+    providers::Accounts,
 };
 
 use super::Base;
@@ -14,6 +18,8 @@ pub struct MessagingPolicy {
     pub suppressions: Suppressions,
     /// An organization's limits and quiet hours.
     pub rules: SetRules,
+    /// What an organization has left, and what moved it.
+    pub credits: CreditAccounts,
     /// Through whose accounts messages go.
     pub model: SwitchModel,
 }
@@ -26,6 +32,7 @@ impl MessagingPolicy {
         let signup = SignupCredits::new(signup.minor()).unwrap_or_default();
         Self {
             suppressions: Suppressions::new(store.clone()),
+            credits: CreditAccounts::new(store.clone(), signup, clock.clone()),
             rules: SetRules::new(store.clone()),
             model: SwitchModel::new(store, accounts, signup, clock),
         }

@@ -25,7 +25,8 @@ impl Numbers {
         };
         let client = TwilioClient::new(settings.providers.base_urls.twilio.clone())?;
         let (sid, token) = (twilio.account_sid.clone(), twilio.auth_token.clone());
-        let parent = Arc::new(ParentAccount::new(client, sid, token)?);
+        let parent = ParentAccount::new(client, sid, token)?.calling_from(twilio.from_number.clone());
+        let parent = Arc::new(parent);
         // A person waits for it.
         let reach = VapiSettings::new(settings.vapi.base_url.clone(), settings.vapi.private_key.clone());
         let client = VapiClient::new(reach.within(Patience::interactive()))?;
@@ -36,7 +37,8 @@ impl Numbers {
             purchases_per_day: settings.purchases.per_day,
         };
         let keys = settings.encryption.keys.clone();
-        let managed = ManagedNumbers::new(&base.store, keys, (&parent, &vapi), &base.clock, limits);
+        let here = settings.backend.url.parse()?;
+        let managed = ManagedNumbers::new(&base.store, keys, (&parent, &vapi), here, &base.clock, limits);
         let carrier: Arc<dyn Carrier> = parent;
         Ok(Self { find: FindNumbers::new(base.store.clone(), Some(carrier)), managed: Some(managed) })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use voxanne_credentials::{
     Brought, CredentialProvider,
-    integrations::{ConnectError, ConnectIntegration, RemoveError, RemoveIntegration},
+    integrations::{ConnectError, ConnectIntegration, RemoveError, RemoveIntegration, Stored},
 };
 use voxanne_kernel::{OrgScope, StoreError};
 use voxanne_messaging::{
@@ -21,12 +21,32 @@ pub struct AsIntegrations {
     pub remove: Arc<RemoveIntegration>,
 }
 
+/// What shall open an account.
+pub struct Offered {
+    /// All that it takes.
+    pub brought: Brought,
+    /// What is stored and was changed to become it; none where it stands alone.
+    pub over: Option<Stored>,
+}
+
+impl From<Brought> for Offered {
+    fn from(brought: Brought) -> Self {
+        Self { brought, over: None }
+    }
+}
+
 #[async_trait]
-impl KeepCredential<Brought> for AsIntegrations {
-    async fn keep(&self, scope: &OrgScope, _: Provider, credential: Brought) -> Result<Kept, KeepError> {
-        let from = from(&credential);
-        let kept = self.connect.run(scope, &credential, true).await.map_err(|error| match error {
+impl KeepCredential<Offered> for AsIntegrations {
+    async fn keep(&self, scope: &OrgScope, _: Provider, offered: Offered) -> Result<Kept, KeepError> {
+        let Offered { brought, over } = offered;
+        let from = from(&brought);
+        let kept = match over {
+            Some(stored) => self.connect.amend(scope, &stored, &brought).await,
+            None => self.connect.run(scope, &brought, true).await,
+        };
+        let kept = kept.map_err(|error| match error {
             ConnectError::SlotTaken => KeepError::Taken,
+            ConnectError::Changed => KeepError::Changed,
             ConnectError::Rejected(why) => KeepError::Rejected { code: why.code() },
             ConnectError::Unavailable(error) => KeepError::Unavailable(Box::new(error)),
             ConnectError::Store(error) => KeepError::Store(error),

@@ -8,7 +8,7 @@ use voxanne_provisioning::{
 };
 use voxanne_tooling::RegisterTools;
 use voxanne_vapi::{
-    Limits as Patience, Vapi, VapiClient, VapiSettings,
+    Vapi, VapiClient, VapiSettings,
     line::{ToolingAssistants, upkeep},
 };
 
@@ -30,9 +30,9 @@ impl Setup {
     /// Assembles them; `numbers` are bought and released there.
     pub fn wire(base: &Base, numbers: &Numbers) -> anyhow::Result<Self> {
         let (store, clock, settings) = (base.store.clone(), base.clock.clone(), &base.settings);
-        // A person waits for it.
+        // A person waits for it, while claims are held.
         let reach = VapiSettings::new(settings.vapi.base_url.clone(), settings.vapi.private_key.clone());
-        let client = VapiClient::new(reach.within(Patience::interactive()))?;
+        let client = VapiClient::new(reach.for_upkeep())?;
         let webhook = format!("{}/api/vapi/webhook", settings.backend.url);
         let vapi = Arc::new(Vapi::new(client, webhook, clock.clone()));
         let ensure = upkeep(&store, &vapi, base.vault.resolver().clone(), &clock);
@@ -43,6 +43,8 @@ impl Setup {
             provider: vapi,
             assistants: Arc::new(ToolingAssistants::new(register, ensure)),
             numbers: numbers.managed.clone().map(|managed| -> Arc<dyn LineNumbers> { Arc::new(managed) }),
+            // Nothing is brought to its end here.
+            sends_mails: false,
             clock: clock.clone(),
         });
         Ok(Self {

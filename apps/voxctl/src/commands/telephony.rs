@@ -55,7 +55,8 @@ impl Telephony {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let server_url = format!("{}/api/vapi/webhook", voice.backend.url);
         let reach = VapiSettings::new(voice.vapi.base_url, voice.vapi.private_key);
-        let vapi = Arc::new(Vapi::new(VapiClient::new(reach)?, server_url, clock.clone()));
+        let client = VapiClient::new(reach.for_upkeep())?;
+        let vapi = Arc::new(Vapi::new(client, server_url, clock.clone()));
         let vault = Vault::new(store.clone(), keys.clone());
         let ensure = upkeep(&store, &vapi, vault.resolver().clone(), &clock);
         let managed = match &providers.twilio {
@@ -63,10 +64,12 @@ impl Telephony {
             Some(twilio) => {
                 let client = TwilioClient::new(providers.base_urls.twilio.clone())?;
                 let (sid, token) = (twilio.account_sid.clone(), twilio.auth_token.clone());
-                let parent = Arc::new(ParentAccount::new(client, sid, token)?);
+                let parent = ParentAccount::new(client, sid, token)?;
+                let parent = Arc::new(parent.calling_from(twilio.from_number.clone()));
                 let limits =
                     Limits { numbers: purchases.numbers_per_org, purchases_per_day: purchases.per_day };
-                Some(ManagedNumbers::new(&store, keys.clone(), (&parent, &vapi), &clock, limits))
+                let here = voice.backend.url.parse()?;
+                Some(ManagedNumbers::new(&store, keys.clone(), (&parent, &vapi), here, &clock, limits))
             }
         };
         Ok(Self { store, keys, clock, vapi, ensure, managed, providers, storage })
@@ -81,6 +84,8 @@ impl Telephony {
             provider: self.vapi.clone(),
             assistants: Arc::new(ToolingAssistants::new(register, self.ensure.clone())),
             numbers: self.managed.clone().map(|managed| -> Arc<dyn LineNumbers> { Arc::new(managed) }),
+            // Nothing is brought to its end here.
+            sends_mails: false,
             clock: self.clock.clone(),
         }))
     }

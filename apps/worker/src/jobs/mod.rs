@@ -2,6 +2,7 @@
 
 pub mod apply_call_event;
 pub mod bind_numbers;
+pub mod bring_texts;
 pub mod call_actions;
 pub mod heal_calls;
 pub mod look_after_messages;
@@ -9,6 +10,7 @@ pub mod provision_number;
 pub mod publish_secret;
 pub mod reconcile_numbers;
 pub mod refresh_tokens;
+pub mod release_held;
 pub mod release_number;
 pub mod retention;
 pub mod send_mail;
@@ -150,6 +152,7 @@ pub fn all() -> Vec<JobDefinition> {
         ForOrg::<voxanne_messaging::mail::SendMail>::definition(),
         ForPlatform::<voxanne_messaging::mail::SendAccountMail>::definition(),
         ForOrg::<voxanne_messaging::send::SendMessageJob>::definition(),
+        ForOrg::<voxanne_messaging::send::ReleaseHeldJob>::definition(),
         ForPlatform::<voxanne_messaging::send::LookAfterMessages>::definition(),
         ForOrg::<voxanne_provisioning::SetUpOrganization>::definition(),
         ForOrg::<voxanne_provisioning::TellOperators>::definition(),
@@ -160,6 +163,7 @@ pub fn all() -> Vec<JobDefinition> {
         ForOrg::<voxanne_telephony::numbers::ReleaseNumberJob>::definition(),
         ForOrg::<voxanne_telephony::numbers::SyncManagedAccount>::definition(),
         ForPlatform::<voxanne_telephony::numbers::ReconcileNumbers>::definition(),
+        ForPlatform::<voxanne_telephony::numbers::BringTextsJob>::definition(),
         ForPlatform::<voxanne_telephony::hybrid::TelephonyCleanup>::definition(),
         ForPlatform::<voxanne_scheduling::remind::SendRemindersJob>::definition(),
         ForPlatform::<voxanne_tooling::RetireToolsJob>::definition(),

@@ -34,6 +34,10 @@ async fn send(work: &Work, whose: Whose<'_>, id: MailId) -> Result<(), JobError>
             tracing::info!(mail_id = %id, %at, "a mail is tried again later");
             "later"
         }
+        Attempt::AccountRefused(at) => {
+            tracing::error!(mail_id = %id, %at, "a mail waits until the platform's account is accepted again");
+            "account_refused"
+        }
         Attempt::Gone => {
             tracing::warn!(mail_id = %id, "a mail is gone");
             "gone"

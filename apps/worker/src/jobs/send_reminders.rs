@@ -11,7 +11,7 @@ use crate::{
 #[async_trait]
 impl PlatformJob for SendRemindersJob {
     async fn run(self, work: &Work) -> Result<(), JobError> {
-        let Swept { sent, skipped, postponed } = work.reminders.run(work.time(self.now)).await?;
+        let Swept { sent, skipped, postponed } = work.reminders.run(work.told(self.now)).await?;
         if (sent, skipped, postponed) != (0, 0, 0) {
             tracing::info!(sent, skipped, postponed, "reminded of appointments");
         }

@@ -218,11 +218,11 @@ fn accounts(both: &Both, wrong: &mut Complaints) {
 }
 
 fn numbers(both: &Both, wrong: &mut Complaints) {
-    let whole = |number: &Value, fields: [&str; 4]| fields.map(|field| text(&number[field])).join(" ");
+    let whole = |number: &Value, fields: [&str; 5]| fields.map(|field| text(&number[field])).join(" ");
     let bought: Ids = both
         .bought()
         .iter()
-        .map(|number| whole(number, ["sid", "phone_number", "account_sid", "friendly_name"]))
+        .map(|number| whole(number, ["sid", "phone_number", "account_sid", "friendly_name", "sms_url"]))
         .collect();
     let live: Vec<Value> = both
         .rows("purchases")
@@ -231,9 +231,11 @@ fn numbers(both: &Both, wrong: &mut Complaints) {
         .collect();
     let recorded: Ids = live
         .iter()
-        .map(|row| whole(row, ["twilio_number_sid", "phone_number", "twilio_account_sid", "tag"]))
+        .map(|row| whole(row, ["twilio_number_sid", "phone_number", "twilio_account_sid", "tag", "sms_url"]))
         .collect();
     wrong.equal("bought numbers", &bought, &recorded);
+    let is_here = |row: &Value| text(&row["sms_url"]).contains("/webhooks/messaging/twilio/");
+    wrong.that("texts are brought elsewhere", live.iter().all(is_here));
     wrong.that("a purchase is not at rest", live.iter().all(|row| row["status"] == "active"));
     let pair = |id: &Value, digits: &Value| format!("{} {}", text(id), text(digits));
     let held: Ids = both.numbers.iter().map(|number| pair(&number["id"], &number["number"])).collect();

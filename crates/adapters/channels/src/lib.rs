@@ -238,7 +238,10 @@ impl Accounts for Channels {
             Provider::Resend => events_of!(ours.resend.as_ref(), ResendEvents::new),
             Provider::Sendgrid => events_of!(ours.sendgrid.as_ref(), SendgridEvents::new),
             Provider::Mailgun => events_of!(ours.mailgun.as_ref(), MailgunEvents::new),
-            Provider::Whatsapp => events_of!(ours.whatsapp.as_ref(), WhatsappEvents::new),
+            Provider::Whatsapp => {
+                let read = |found| WhatsappEvents::new(found, ours.whatsapp_app_secret.as_ref());
+                events_of!(ours.whatsapp.as_ref(), read)
+            }
             Provider::Postmark => events_of!(None::<&Arc<secrets::Postmark>>, PostmarkEvents::new),
             Provider::Ses => {
                 let read = |found| SesEvents::new(&self.clients.email, found);

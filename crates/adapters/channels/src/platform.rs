@@ -6,8 +6,9 @@ use voxanne_boot::{
     platform_messaging::{EmailDefault, SmsDefault},
     providers::Providers,
 };
-use voxanne_credentials::secrets::{
-    AfricasTalking, Mailgun, Resend, Sendgrid, Smtp, Termii, Twilio, Whatsapp,
+use voxanne_credentials::{
+    SecretString,
+    secrets::{AfricasTalking, Mailgun, Resend, Sendgrid, Smtp, Termii, Twilio, Whatsapp},
 };
 use voxanne_kernel::E164;
 use voxanne_messaging::{
@@ -40,6 +41,8 @@ pub struct Platform {
     pub smtp: Option<Arc<Smtp>>,
     /// Meta's cloud API.
     pub whatsapp: Option<Arc<Whatsapp>>,
+    /// What Meta signs events with about numbers of organizations that use our app there.
+    pub whatsapp_app_secret: Option<SecretString>,
 }
 
 impl Platform {
@@ -74,6 +77,7 @@ impl Platform {
             mailgun: ours.mailgun,
             smtp: ours.smtp,
             whatsapp: ours.whatsapp,
+            whatsapp_app_secret: ours.whatsapp_app_secret,
         }
     }
 
@@ -123,7 +127,7 @@ impl Platform {
 
 #[cfg(test)]
 mod tests {
-    use voxanne_credentials::{SecretString, secrets::TermiiChannel};
+    use voxanne_credentials::secrets::TermiiChannel;
 
     use super::*;
 

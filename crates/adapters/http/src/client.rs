@@ -315,11 +315,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let (behind, _) = provider([]).await;
+        for status in [301, 302, 303, 307, 308] {
+            let to = ResponseTemplate::new(status).insert_header("location", behind.uri().as_str());
+            let (server, http) = provider([to]).await;
+            let answer = http.write("create", http.request(Method::POST, server.uri())).await.unwrap();
+            assert_eq!(answer.status().as_u16(), status);
+        }
+        assert_eq!(requests(&behind).await, 0);
+    }
+
+    #[tokio::test]
     async fn a_private_host_is_not_spoken_to_whether_named_or_numbered() {
         let (server, _) = provider([]).await;
         let http = Http::within("test", Limits::default(), Reach::Public).unwrap();
         let port = server.address().port();
-        for host in ["localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]"] {
+        for host in [
+            "localhost",
+            "127.0.0.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "2130706433",
+            "0177.0.0.1",
+            "0x7f.1",
+            "127.0.0.1.",
+            "[64:ff9b::7f00:1]",
+            "[2002:7f00:1::]",
+            "169.254.169.254",
+            "LocalHost",
+        ] {
             let url = format!("https://{host}:{port}/");
             let refused = http.read("look", http.request(Method::GET, url)).await.unwrap_err();
             assert!(NotPublic::is_why(&refused), "{host}: {refused:?}");

@@ -43,9 +43,26 @@ pub enum LookupError {
     /// It has addresses, and none is public.
     #[error(transparent)]
     NotPublic(#[from] NotPublic),
-    /// It has none.
+    /// There is no such host, which asking again does not change.
+    #[error("there is no such host")]
+    NotFound(#[source] io::Error),
+    /// Nobody could say now.
     #[error("the host cannot be resolved")]
     Unknown(#[source] io::Error),
+}
+
+impl LookupError {
+    /// The system's resolver tells one failure from another only in words: those of glibc, musl and Apple's for the
+    /// one that passes.
+    fn of(error: io::Error) -> Self {
+        let said = error.to_string().to_ascii_lowercase();
+        let passes = ["temporary failure", "try again", "system error"];
+        if passes.iter().any(|words| said.contains(words)) {
+            Self::Unknown(error)
+        } else {
+            Self::NotFound(error)
+        }
+    }
 }
 
 impl Reach {
@@ -60,21 +77,21 @@ impl Reach {
     /// [`LookupError`] when there is none.
     pub async fn addresses(self, host: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let found = tokio::net::lookup_host((host, port)).await.map_err(LookupError::Unknown)?;
+        let found = tokio::net::lookup_host((host, port)).await.map_err(LookupError::of)?;
         Ok(self.keep(found)?)
     }
 
     /// Whether `url` may be asked for as far as that can be seen without resolving its host.
     ///
     /// # Errors
-    /// [`NotPublic`] when its host is an address that is not public, or it is no `https` URL.
+    /// [`NotPublic`] when its host is an address that is not public or a name of this machine, or it is no `https` URL.
     pub fn admits(self, url: &Url) -> Result<(), NotPublic> {
         if self == Self::Anywhere {
             return Ok(());
         }
         let host = url.host_str().ok_or(NotPublic)?;
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse();
-        let is_private = literal.is_ok_and(|address: IpAddr| !is_public(address));
+        let is_private = literal.map_or_else(|_| is_localhost(host), |address: IpAddr| !is_public(address));
         if url.scheme() != "https" || is_private { Err(NotPublic) } else { Ok(()) }
     }
 
@@ -84,6 +101,12 @@ impl Reach {
             found.filter(|address| self == Self::Anywhere || is_public(address.ip())).collect();
         if kept.is_empty() { Err(NotPublic) } else { Ok(kept) }
     }
+}
+
+/// Whether a name is this machine's wherever it is looked up (RFC 6761).
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// Gives an HTTP client only addresses within a [`Reach`]. It is not asked about hosts that are addresses.
@@ -318,9 +341,49 @@ mod tests {
             let refused = Reach::Public.addresses(host, 25).await.unwrap_err();
             assert!(matches!(refused, LookupError::NotPublic(_)), "{host}: {refused:?}");
         }
+        // What resolvers take for an address: a number, octal and hexadecimal digits, fewer parts, a zone behind it.
+        for host in [
+            "2130706433",
+            "0x7f000001",
+            "017700000001",
+            "127.1",
+            "0177.0.0.1",
+            "0x7f.0.0.1",
+            "0xa9fea9fe",
+            "169.254.43518",
+            "0",
+            "::ffff:7f00:1",
+            "[::ffff:169.254.169.254]",
+            "64:ff9b::a9fe:a9fe",
+            "2002:7f00:1::",
+            "fe80::1%1",
+            "[fe80::1%1]",
+            "::1%1",
+            "localhost.",
+            "LOCALHOST",
+        ] {
+            let refused = Reach::Public.addresses(host, 25).await;
+            assert!(refused.is_err(), "{host}: {refused:?}");
+        }
         let allowed = Reach::Anywhere.addresses("127.0.0.1", 25).await.unwrap();
         assert_eq!(allowed, ["127.0.0.1:25".parse().unwrap()]);
         assert_eq!(Reach::Public.addresses("[2606:4700::1111]", 587).await.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_is_told_from_one_that_cannot_be_asked_for() {
+        let check = |said: &str, passes: bool| {
+            let found =
+                LookupError::of(io::Error::other(format!("failed to lookup address information: {said}")));
+            assert_eq!(matches!(found, LookupError::Unknown(_)), passes, "{said}");
+        };
+        check("Name or service not known", false);
+        check("No address associated with hostname", false);
+        check("nodename nor servname provided, or not known", false);
+        check("Name does not resolve", false);
+        check("Temporary failure in name resolution", true);
+        check("Try again", true);
+        check("System error", true);
     }
 
     #[test]
@@ -328,6 +391,20 @@ mod tests {
         let both = ["10.0.0.1:1".parse().unwrap(), "8.8.8.8:1".parse().unwrap()];
         assert_eq!(Reach::Public.keep(both.into_iter()), Ok(vec![both[1]]));
         assert_eq!(Reach::Public.keep(both[..1].iter().copied()), Err(NotPublic));
+    }
+
+    #[test]
+    fn a_url_cannot_name_a_zone() {
+        assert!("https://[fe80::1%25eth0]/".parse::<Url>().is_err());
+        assert!("https://[fe80::1%eth0]/".parse::<Url>().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_name_is_judged_each_time_that_it_is_resolved() {
+        // Whatever it resolved to before, what a connection is about to be made to is what is judged.
+        let refused = Resolver(Reach::Public).resolve("localhost".parse().unwrap()).await;
+        assert!(was_refused(&*refused.err().unwrap()));
+        assert!(Resolver(Reach::Anywhere).resolve("localhost".parse().unwrap()).await.is_ok());
     }
 
     #[test]
@@ -339,9 +416,23 @@ mod tests {
         check("https://api.example.com/x", true);
         check("https://8.8.8.8", true);
         check("http://api.example.com", false);
+        check("https://localhost", false);
+        check("https://LocalHost.:8443/x", false);
+        check("https://any.localhost", false);
+        check("https://localhost.example.com", true);
         check("https://127.0.0.1", false);
         check("https://0x7f.1", false);
         check("https://2130706433", false);
+        check("https://0177.0.0.1", false);
+        check("https://127.1", false);
+        check("https://0xa9fea9fe/latest", false);
+        check("https://127.0.0.1.", false);
+        check("https://１２７.０.０.１", false);
+        check("https://[64:ff9b::7f00:1]", false);
+        check("https://[2002:7f00:1::]", false);
+        check("https://[fd00:ec2::254]", false);
+        check("https://user@10.0.0.1:443", false);
+        check("ftp://8.8.8.8", false);
         check("https://[::ffff:7f00:1]:8443", false);
         check("https://169.254.169.254/latest", false);
     }

@@ -11,6 +11,9 @@ use crate::{PgStore, TenantTx, constraint::store_error};
 /// How long to wait before looking again, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 
+/// How often a claim that is kept is renewed in its length.
+const KEPT: u32 = 4;
+
 /// Of several at once one inserts; the others wait for it and then find the row taken.
 const CLAIM: &str = "insert into work_claims (org_id, what, token, held_until)
  values ($1, $2, $3, clock_timestamp() + $4 * interval '1 millisecond')
@@ -26,6 +29,18 @@ const EXTEND: &str = "update work_claims set held_until = clock_timestamp() + $4
   where org_id = $1 and what = $2 and token = $3 and held_until > clock_timestamp()";
 
 impl PgStore {
+    async fn try_extend(
+        &self,
+        scope: &OrgScope,
+        claim: &Claim,
+        length: Duration,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.tenant(scope).await?;
+        let is_ours = tx.extend(claim, length).await?;
+        Box::new(tx).commit().await?;
+        Ok(is_ours)
+    }
+
     async fn try_claim(
         &self,
         scope: &OrgScope,
@@ -78,6 +93,20 @@ impl Claims for PgStore {
             .await
             .map_err(store_error)?;
         Box::new(tx).commit().await
+    }
+
+    async fn keep(&self, scope: &OrgScope, claim: &Claim, length: Duration) {
+        loop {
+            tokio::time::sleep(length / KEPT).await;
+            match self.try_extend(scope, claim, length).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    let chain = &error as &dyn std::error::Error;
+                    tracing::warn!(org_id = %scope.org(), what = claim.what, error = chain, "a claim was not renewed");
+                }
+            }
+        }
     }
 }
 

@@ -25,7 +25,7 @@ const BATCH: i64 = 5_000;
 ///
 /// Answers for an `Idempotency-Key` are promised for 24 hours (spec/01-platform.md). A provider message is told apart
 /// from its repetition for 30 days, far longer than any provider repeats one; so is a tool call.
-const RULES: [(i64, &str); 10] = [
+const RULES: [(i64, &str); 12] = [
     (
         24,
         "delete from idempotency_keys where (org_id, key) in
@@ -62,6 +62,21 @@ const RULES: [(i64, &str); 10] = [
         30 * 24,
         "delete from message_attempts where (org_id, message_id, number) in
              (select org_id, message_id, number from message_attempts where started_at < $1 limit $2)",
+    ),
+    // A bucket that is full again is none. One that somebody takes from at this moment is not full any more, which the
+    // outer condition sees.
+    (
+        24,
+        "delete from messaging_rates where due_at < $1 and (org_id, bucket) in
+             (select org_id, bucket from messaging_rates where due_at < $1 limit $2)",
+    ),
+    // Days and months by the organization's clocks, which are at most a day away from ours.
+    (
+        3 * 24,
+        "delete from messaging_counts where (org_id, period) in
+             (select org_id, period from messaging_counts
+               where period collate \"C\" < to_char($1 at time zone 'UTC',
+                     case length(period) when 7 then 'YYYY-MM' else 'YYYY-MM-DD' end) limit $2)",
     ),
     // A link says for a month that it has expired, and then nothing.
     (

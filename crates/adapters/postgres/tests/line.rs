@@ -11,11 +11,11 @@ use voxanne_credentials::{
     Resolver, RotateWebhookSecret, WebhookSecrets, new_webhook_credential, testing::key_ring,
 };
 use voxanne_kernel::{
-    Actor, Begin, Clock, Commit, E164, Job, ManualClock, OrgScope, SystemClock, Timestamp, ids::OrgId,
+    Actor, Begin, Clock, Commit, Job, ManualClock, OrgScope, SystemClock, Timestamp, ids::OrgId,
 };
 use voxanne_postgres::{PgStore, PoolSettings, TenantTx};
 use voxanne_provisioning::{
-    BindLine, LineTx, RoutedNumber,
+    BindLine,
     testing::{MemoryLineProvider, ReadyAssistants},
 };
 use voxanne_testkit::TestDb;
@@ -68,10 +68,6 @@ impl World {
 
     async fn signing(&self, scope: &OrgScope) -> Box<dyn SigningTx> {
         Begin::<dyn SigningTx>::begin(&*self.store, scope).await.unwrap()
-    }
-
-    async fn line(&self, scope: &OrgScope) -> Box<dyn LineTx> {
-        Begin::<dyn LineTx>::begin(&*self.store, scope).await.unwrap()
     }
 
     /// Stores a fresh webhook secret and gives back its text.
@@ -388,9 +384,14 @@ async fn numbers_follow_to_the_present_assistant_and_lead_back() {
     let bind = BindLine::new(world.store.clone(), Arc::new(provider.clone()), Arc::new(assistants.clone()));
     bind.run(&scope).await.unwrap();
     let number = provider.import("+15005550006");
-    let mut tx = world.line(&scope).await;
-    tx.put_number(&number).await.unwrap();
-    tx.commit().await.unwrap();
+    let mut owner = world.owner().await;
+    sqlx::query("insert into phone_number_mapping (org_id, phone_number, vapi_phone_id) values ($1, $2, $3)")
+        .bind(scope.org().0)
+        .bind(number.number.as_str())
+        .bind(&number.provider_id)
+        .execute(&mut owner)
+        .await
+        .unwrap();
     bind.run(&scope).await.unwrap();
     assert_eq!(provider.bound_to(&number.provider_id).as_deref(), Some(""), "there is no assistant yet");
 
@@ -410,27 +411,6 @@ async fn numbers_follow_to_the_present_assistant_and_lead_back() {
         let owner = world.store.owner(&ids).await.unwrap().unwrap();
         assert_eq!((owner.org, owner.suspended, owner.allows_shared_secret), (scope.org(), false, true));
     }
-}
-
-#[tokio::test]
-async fn a_number_is_never_taken_from_another_organization() {
-    let world = World::new().await;
-    let (ours, theirs) = (world.organization().await, world.organization().await);
-    let number = RoutedNumber { number: E164::new("+15005550006").unwrap(), provider_id: "n1".to_owned() };
-    let mut tx = world.line(&theirs).await;
-    tx.put_number(&number).await.unwrap();
-    tx.commit().await.unwrap();
-
-    assert!(world.line(&ours).await.put_number(&number).await.is_err());
-    let other_id = RoutedNumber { provider_id: "n2".to_owned(), ..number.clone() };
-    assert!(world.line(&ours).await.put_number(&other_id).await.is_err());
-    assert_eq!(world.line(&theirs).await.numbers().await.unwrap(), std::slice::from_ref(&number));
-
-    let mut tx = world.line(&theirs).await;
-    tx.put_number(&other_id).await.unwrap();
-    tx.put_number(&other_id).await.unwrap();
-    tx.commit().await.unwrap();
-    assert_eq!(world.line(&theirs).await.numbers().await.unwrap(), [other_id]);
 }
 
 #[tokio::test]

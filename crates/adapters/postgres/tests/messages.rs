@@ -3,7 +3,10 @@
 #![expect(clippy::disallowed_methods, reason = "tests vouch for the organizations they made")]
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
@@ -17,18 +20,22 @@ use voxanne_messaging::{
     accounts_book::{AccountsBook, BookError, Change, KeepCredential, KeepError, Kept, NewEntry},
     channel::{Channel, Provider},
     credits::{CreditAccounts, SignupCredits},
-    message::{Content, Doubt, EmailContent, Message, MessageStatus, NewMessage, Purpose, Recipient, State},
-    model::Mode,
+    message::{
+        Carrier, Content, Doubt, EmailContent, Message, MessageStatus, NewMessage, Purpose, Recipient, State,
+    },
+    model::{Mode, Source, Switch, SwitchModel},
     providers::{
         Attachment, DeliveryEvent, EventBatch, Fate, InboundMessage, Payer, ProviderEvent, WhatsAppBody,
+        Whose,
     },
     send::{
-        Applied, ApplyEvents, EventSource, LookAfter, Outcome, QueueError, QueueMessage, SendMessage, SendTx,
-        WebhookAddresses,
+        Applied, ApplyEvents, EventSource, LookAfter, Origin, Outcome, QueueError, QueueMessage, Resolution,
+        ResolveError, ResolveMessage, SendMessage, SendTx, WebhookAddresses,
         ports::{AcrossOrganizations, Standing},
         testing::{Carriage, Carriages, Fuse, Memory, Mishap},
     },
     stats::{Breaker, MessageFilter, ShowMessages},
+    templates::Variables,
 };
 use voxanne_postgres::{PgStore, PoolSettings, SystemTx};
 use voxanne_testkit::TestDb;
@@ -68,7 +75,14 @@ impl World {
         let apply = ApplyEvents::new(store.clone(), store.clone(), clock.clone());
         Self {
             queue: QueueMessage::new(store.clone(), accounts.clone(), signup, clock.clone()),
-            send: SendMessage::new(store.clone(), accounts.clone(), signup, base, clock.clone()),
+            send: SendMessage::new(
+                store.clone(),
+                store.clone(),
+                accounts.clone(),
+                signup,
+                base,
+                clock.clone(),
+            ),
             sweep: LookAfter::new(store.clone(), store.clone(), apply.clone(), clock.clone()),
             show: ShowMessages::new(store.clone(), clock.clone()),
             credits: CreditAccounts::new(store.clone(), signup, clock.clone()),
@@ -362,7 +376,7 @@ async fn an_account_that_fails_is_passed_over_left_alone_and_told_of_once() {
         world.count("select count(*) from platform_mails where kind = 'messages_failed_over'").await,
         1
     );
-    let health = world.show.health(&scope).await.unwrap();
+    let health = world.show.health(&scope, &Carriages::default()).await.unwrap();
     let termii = health.iter().find(|one| one.provider == Provider::Termii).unwrap();
     assert_eq!((termii.refused, termii.failures), (3, 3));
     assert_eq!(termii.breaker(world.clock.now()), Breaker::Open);
@@ -375,13 +389,46 @@ async fn an_account_that_fails_is_passed_over_left_alone_and_told_of_once() {
         world.run(&scope, id).await;
         assert_eq!(world.message(&scope, id).await.unwrap().carrier().provider, by);
     }
-    let health = world.show.health(&scope).await.unwrap();
+    let health = world.show.health(&scope, &Carriages::default()).await.unwrap();
     let termii = health.iter().find(|one| one.provider == Provider::Termii).unwrap();
     assert_eq!((termii.failures, termii.breaker(world.clock.now())), (0, Breaker::Closed));
     assert_eq!(
         world.count("select count(*) from platform_mails where kind = 'messages_failed_over'").await,
         1
     );
+}
+
+#[tokio::test]
+async fn the_same_words_of_two_organizations_are_two_messages_of_our_account() {
+    let world = World::with(&[(Provider::Twilio, Memory::Words)], &[]).await;
+    let scopes = [world.organization().await, world.organization().await];
+    let (mut ids, carriage) = (Vec::new(), &world.accounts.accounts[&(true, Provider::Twilio)]);
+    for (scope, mishap) in scopes.iter().zip([None, Some(Mishap::RequestLost)]) {
+        let id = world.queued(scope, sms("See you tomorrow")).await;
+        carriage.mishaps(mishap);
+        world.run(scope, id).await;
+        ids.push(id);
+    }
+    world.pass(61);
+    world.run(&scopes[1], ids[1]).await;
+    for (scope, id) in scopes.iter().zip(&ids) {
+        assert_eq!(world.message(scope, *id).await.unwrap().status(), MessageStatus::Sent);
+    }
+    assert_eq!(carriage.taken(), ids);
+    assert_eq!(world.count("select count(distinct external_id) from messages").await, 2);
+    // Whatever goes wrong, no two are found to be the same at our account; at their own they may be.
+    for (whose, expected) in [(Whose::Platform, [true, false]), (Whose::Organization, [true, true])] {
+        let mut found = Vec::new();
+        for (scope, id) in scopes.iter().zip(&ids) {
+            let message = world.message(scope, *id).await.unwrap();
+            let carrier = Carrier { whose, ..message.carrier().clone() };
+            let mut tx: Box<dyn SendTx> = world.store.begin(scope).await.unwrap();
+            found.push(tx.found_as(&message, &carrier, "SM1", world.clock.now()).await.unwrap());
+            tx.commit().await.unwrap();
+        }
+        assert_eq!(found, expected, "{whose:?}");
+        world.owner_says("delete from messages_found").await;
+    }
 }
 
 #[tokio::test]
@@ -634,4 +681,164 @@ async fn the_book_of_accounts_has_one_of_each_and_keeps_them_apart() {
     assert_eq!(order(&scope).await, [twilio.id]);
     let audited = "select count(*) from audit_events where target_kind = 'messaging_provider'";
     assert_eq!(world.count(audited).await, 4);
+}
+
+#[tokio::test]
+async fn a_person_and_the_provider_decide_about_a_message_once() {
+    let world = World::with(&[(Provider::Termii, Memory::Nothing)], &[]).await;
+    let (scope, other) = (world.organization().await, world.organization().await);
+    let resolve = ResolveMessage::new(world.store.clone(), world.clock.clone());
+    let doubtful = async || {
+        // An account that fails again and again would be left alone.
+        world.owner_says("delete from messaging_account_health").await;
+        world.carriage(true, Provider::Termii).mishaps([Mishap::AnswerLost]);
+        let id = world.queued(&scope, sms("Hello")).await;
+        world.run(&scope, id).await;
+        world.pass(61);
+        world.run(&scope, id).await;
+        assert!(matches!(world.state(&scope, id).await, State::Unknown(Doubt { is_for_a_person: true, .. })));
+        id
+    };
+    for (resolution, status) in
+        [(Resolution::Sent, MessageStatus::Sent), (Resolution::Failed, MessageStatus::Failed)]
+    {
+        let id = doubtful().await;
+        assert!(matches!(resolve.run(&other, id, resolution).await, Err(ResolveError::NotFound)));
+        // Many people at once: one of them decides.
+        let mut all = JoinSet::new();
+        for _ in 0..6 {
+            let resolve = resolve.clone();
+            all.spawn(async move { resolve.run(&scope, id, resolution).await.is_ok() });
+        }
+        assert_eq!(all.join_all().await.into_iter().filter(|is_done| *is_done).count(), 1);
+        let message = world.message(&scope, id).await.unwrap();
+        assert_eq!((message.status(), message.is_reserved), (status, false));
+        let entries =
+            world.count(&format!("select count(*) from credit_entries where message_id = '{id}'")).await;
+        assert_eq!(entries, 2, "reserved, and then settled or refunded");
+        let shown = world.show.get(&scope, id).await.unwrap().unwrap();
+        assert_eq!((shown.status, shown.cost.is_some()), (status, resolution == Resolution::Sent));
+        // What the provider tells later is the truth; what was paid or given back stays so.
+        let told = delivery(&format!("late-{id}"), Some(id), Some(format!("ext-{id}")), Fate::Delivered);
+        world.told(EventSource::Platform, Provider::Termii, vec![told]).await;
+        let message = world.message(&scope, id).await.unwrap();
+        assert_eq!(message.status(), MessageStatus::Delivered);
+        let entries =
+            world.count(&format!("select count(*) from credit_entries where message_id = '{id}'")).await;
+        assert_eq!(entries, 2);
+    }
+    // The provider and a person at the same moment, again and again.
+    for _ in 0..5 {
+        let id = doubtful().await;
+        let told = delivery(&format!("now-{id}"), Some(id), Some(format!("ext-{id}")), Fate::Delivered);
+        let (_, decided) = tokio::join!(
+            world.told(EventSource::Platform, Provider::Termii, vec![told]),
+            resolve.run(&scope, id, Resolution::Failed)
+        );
+        assert!(matches!(decided, Ok(_) | Err(ResolveError::NotUnknown(MessageStatus::Delivered))));
+        assert_eq!(world.message(&scope, id).await.unwrap().status(), MessageStatus::Delivered);
+        let entries =
+            world.count(&format!("select count(*) from credit_entries where message_id = '{id}'")).await;
+        assert_eq!(entries, 2);
+    }
+    let statement = world.credits.show(&scope).await.unwrap();
+    assert!(statement.agrees() && statement.reserved == Money::ZERO, "{statement:?}");
+    let audited = world.count("select count(*) from audit_events where action = 'message.resolved'").await;
+    assert!(audited >= 2, "{audited}");
+}
+
+#[tokio::test]
+async fn a_request_to_a_thousand_that_comes_twice_at_once_queues_each_once() {
+    let world = World::with(OURS, &[]).await;
+    let scope = world.organization().await;
+    world.credits.grant(&scope, Money::from_minor(100_000)).await.unwrap();
+    let origin = Origin::new(world.clock.now(), [7; 32]);
+    let wanted: Arc<[_]> = (0..1_000)
+        .map(|number| {
+            let to = Recipient::Phone(format!("+1202555{number:04}").parse().unwrap());
+            (origin.message(&to, &Variables::new()), NewMessage { to, ..sms("Closed on Friday") })
+        })
+        .collect();
+    let began = Instant::now();
+    let mut both = JoinSet::new();
+    for _ in 0..2 {
+        let (queue, wanted) = (world.queue.clone(), wanted.clone());
+        both.spawn(async move { queue.run_all(&scope, &wanted).await });
+    }
+    for outcomes in both.join_all().await {
+        let told: Vec<_> = outcomes.into_iter().map(|outcome| outcome.unwrap().id).collect();
+        assert!(told.iter().eq(wanted.iter().map(|(id, _)| id)));
+    }
+    println!("a thousand recipients twice at once: {:?}", began.elapsed());
+    let began = Instant::now();
+    assert!(world.queue.run_all(&scope, &wanted).await.iter().all(Result::is_ok));
+    println!("and once more: {:?}", began.elapsed());
+    assert_eq!(world.count("select count(*) from messages").await, 1_000);
+    assert_eq!(world.count("select count(*) from outbox where task = 'send_message'").await, 1_000);
+    assert_eq!(world.count("select max(messages) from messaging_counts").await, 1_000);
+    let statement = world.credits.show(&scope).await.unwrap();
+    assert!(statement.agrees() && statement.entries == 1_002, "{statement:?}");
+}
+
+#[tokio::test]
+async fn the_model_names_who_carries_the_next_message() {
+    let own = [(Provider::Termii, Memory::Searched), (Provider::AfricasTalking, Memory::Nothing)];
+    let world = World::with(OURS, &own).await;
+    let scope = world.organization().await;
+    let org = scope.org();
+    let model = SwitchModel::new(
+        world.store.clone(),
+        world.accounts.clone(),
+        SignupCredits::default(),
+        world.clock.clone(),
+    );
+    let check = async |expected: Option<(Provider, Source)>, is_verified: bool| {
+        let shown = model.show(&scope).await.unwrap().channels;
+        let state = shown.iter().find(|state| state.channel == Channel::Sms).unwrap();
+        assert_eq!((state.first, state.is_verified), (expected, is_verified));
+        match (world.queue.run(&scope, sms("Hello")).await, expected) {
+            (Ok(queued), Some((provider, source))) => {
+                let whose = [
+                    (Mode::CustomerManaged, Source::Organization),
+                    (Mode::PlatformManaged, Source::Platform),
+                ];
+                assert!(queued.provider == provider && whose.contains(&(queued.mode, source)), "{queued:?}");
+            }
+            (Err(QueueError::NoProvider), None) => {}
+            (other, _) => panic!("{expected:?}: {other:?}"),
+        }
+    };
+    let (brought, platform) = (Source::Organization, Source::Platform);
+    check(Some((Provider::Twilio, platform)), true).await;
+    world.own_account(&scope, Channel::Sms, Provider::Termii, 2).await;
+    check(Some((Provider::Termii, brought)), true).await;
+    world.own_account(&scope, Channel::Sms, Provider::AfricasTalking, 1).await;
+    check(Some((Provider::AfricasTalking, brought)), true).await;
+    let only_own = Switch {
+        mode: Mode::CustomerManaged,
+        fallback_to_platform: Some(false),
+        notify_users: false,
+        reason: None,
+    };
+    model.switch(&scope, only_own).await.unwrap();
+    check(Some((Provider::AfricasTalking, brought)), true).await;
+    let say = async |change: &str| world.owner_says(&format!("{change} and org_id = '{org}'")).await;
+    say("update org_credentials set status = 'unverified' where provider = 'africastalking'").await;
+    check(Some((Provider::AfricasTalking, brought)), false).await;
+    say("update messaging_providers set active = false where provider = 'africastalking'").await;
+    check(Some((Provider::Termii, brought)), true).await;
+    say("update org_credentials set status = 'failed' where provider = 'termii'").await;
+    check(None, false).await;
+    say("update org_credentials set status = 'verified' where provider = 'termii'").await;
+    say("update messaging_settings set fallback_to_platform = true where mode = 'customer_managed'").await;
+    // One that keeps failing is left alone for a while.
+    world
+        .owner_says(&format!(
+            "insert into messaging_account_health (org_id, method, provider, is_platform, failures, open_until)
+             values ('{org}', 'sms', 'termii', false, 3, timestamptz '{NOW}' + interval '30 seconds')"
+        ))
+        .await;
+    check(Some((Provider::Twilio, platform)), true).await;
+    world.pass(31);
+    check(Some((Provider::Termii, brought)), true).await;
 }

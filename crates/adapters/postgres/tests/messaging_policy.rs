@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 use voxanne_kernel::{
-    Actor, Begin, Clock, Commit, E164, ManualClock, Money, OrgScope, PageRequest, Timestamp, Zone,
+    Actor, Begin, Clock, Commit, E164, ManualClock, Money, OrgScope, PageRequest, SendingLimit, Timestamp,
+    Zone,
     ids::{ContactId, MessageId, OrgId, TemplateId},
 };
 use voxanne_messaging::{
@@ -24,7 +25,7 @@ use voxanne_messaging::{
         Statements, least_cost, reserve,
     },
     limits::{
-        ReadRules, Rules, RulesPatch, SetRules, SetRulesError, Taken, Throttle, take_contact,
+        Counted, ReadRules, Rules, RulesPatch, SetRules, SetRulesError, Taken, Throttle, take_contact,
         take_for_organization, take_room,
     },
     model::{MessagingModel, Mode, Model, Source, Switch, SwitchError, SwitchModel},
@@ -34,7 +35,7 @@ use voxanne_messaging::{
     },
     templates::{ManageTemplates, NewTemplate, TemplateChange, TemplateError, TemplateName},
 };
-use voxanne_postgres::{PgStore, PoolSettings, TenantTx};
+use voxanne_postgres::{PgStore, PoolSettings, TenantTx, retention::forget_expired};
 use voxanne_testkit::TestDb;
 
 struct World {
@@ -428,14 +429,15 @@ async fn caps_of_the_day_and_the_month_hold_over_many_at_once() {
             });
         }
         let taken = racing.join_all().await;
-        let wait = taken.iter().find(|taken| **taken != Taken::Yes).copied();
-        (taken.iter().filter(|taken| **taken == Taken::Yes).count(), wait)
+        let full = taken.iter().find(|taken| **taken != Counted::Yes).copied();
+        (taken.iter().filter(|taken| **taken == Counted::Yes).count(), full)
     };
     // Noon in UTC is seven in the morning in New York.
-    assert_eq!(round().await, (30, Some(Taken::Wait(Duration::from_hours(17)))));
+    let full = |limit, after| Some(Counted::Full { limit, after });
+    assert_eq!(round().await, (30, full(SendingLimit::Day, Duration::from_hours(17))));
     world.clock.advance(SignedDuration::from_hours(24));
     let days_left = "2026-12-01T05:00:00Z".parse::<Timestamp>().unwrap().duration_since(world.now());
-    assert_eq!(round().await, (10, Some(Taken::Wait(days_left.try_into().unwrap()))));
+    assert_eq!(round().await, (10, full(SendingLimit::Month, days_left.try_into().unwrap())));
     let counted = world
         .rows("select period || ' ' || messages from messaging_counts where org_id = $1 order by 1", &scope);
     assert_eq!(counted.await, ["2026-11 40", "2026-11-21 30", "2026-11-22 10"]);
@@ -443,8 +445,8 @@ async fn caps_of_the_day_and_the_month_hold_over_many_at_once() {
     let other = world.organization().await;
     let mut tx = world.tx(&other).await;
     let rules = Rules { daily_cap: Some(5), ..tx.rules().await.unwrap() };
-    assert!(matches!(take_room(&mut *tx, &rules, 6, world.now()).await, Ok(Taken::Wait(_))));
-    assert_eq!(take_room(&mut *tx, &rules, 5, world.now()).await.unwrap(), Taken::Yes);
+    assert!(matches!(take_room(&mut *tx, &rules, 6, world.now()).await, Ok(Counted::Full { .. })));
+    assert_eq!(take_room(&mut *tx, &rules, 5, world.now()).await.unwrap(), Counted::Yes);
 }
 
 #[tokio::test]
@@ -717,11 +719,7 @@ async fn the_model_is_switched_only_to_something_that_can_send() {
     let first: Vec<_> = view.channels.iter().map(|state| (state.first, state.is_verified)).collect();
     assert_eq!(
         first,
-        [
-            (Some((Provider::Termii, Source::Organization)), false),
-            (Some((Provider::Sendgrid, Source::Organization)), true),
-            (None, false)
-        ]
+        [(None, false), (Some((Provider::Sendgrid, Source::Organization)), true), (None, false)]
     );
     assert_eq!(model.show(&scope).await.unwrap(), view);
     // The same again changes and tells nothing.
@@ -744,4 +742,72 @@ async fn the_model_is_switched_only_to_something_that_can_send() {
     assert_eq!(world.rows(shown, &scope).await, ["messaging_model_switched"; 2]);
     let mailed = "select data ->> 'mode' from platform_mails where org_id = $1";
     assert_eq!(world.rows(mailed, &scope).await, ["customer_managed"]);
+}
+
+#[tokio::test]
+async fn the_ledger_is_shown_page_by_page_and_to_nobody_else() {
+    let world = World::new().await;
+    let (scope, other) = (world.organization().await, world.organization().await);
+    let accounts = CreditAccounts::new(world.store.clone(), SignupCredits::default(), world.clock.clone());
+    let first = accounts.ledger(&scope, &PageRequest::first()).await.unwrap();
+    assert_eq!((first.0.amount, first.1.rows.len(), first.1.next), (money(1_000), 1, None));
+    accounts.grant(&scope, money(500)).await.unwrap();
+    let message = MessageId::generate();
+    world.reserve(&scope, message, 40).await;
+    let mut tx = world.tx(&scope).await;
+    tx.refund(message, world.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let (balance, page) = accounts.ledger(&scope, &PageRequest::new(3, after).unwrap()).await.unwrap();
+        assert_eq!(balance.amount, money(1_500));
+        seen.extend(page.rows);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    // All of one moment, so that only their ids order them.
+    let mut kinds: Vec<_> = seen.iter().map(|entry| (entry.kind.as_str(), entry.amount.minor())).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, [("grant", 500), ("grant", 1_000), ("refund", 40), ("reserve", -40)]);
+    assert!(seen.iter().all(|entry| entry.message.is_none() == (entry.kind.as_str() == "grant")));
+    assert!(seen.is_sorted_by_key(|entry| std::cmp::Reverse((entry.at, entry.id.0))));
+    let theirs = accounts.ledger(&other, &PageRequest::first()).await.unwrap();
+    assert_eq!((theirs.0.amount, theirs.1.rows.len()), (money(1_000), 1));
+}
+
+#[tokio::test]
+async fn rates_and_counts_that_matter_no_more_are_forgotten() {
+    let world = World::new().await;
+    let (scope, other) = (world.organization().await, world.organization().await);
+    let now: Timestamp = "2026-11-02T12:00:00Z".parse().unwrap();
+    for org in [&scope, &other] {
+        let statement = format!(
+            "insert into messaging_rates (org_id, bucket, due_at)
+             select '{0}', 'contact:' || n, timestamptz '2026-11-01T11:59:59Z' - n * interval '1 second'
+               from generate_series(1, 6000) n;
+             insert into messaging_rates (org_id, bucket, due_at)
+             values ('{0}', 'organization', '2026-11-01T12:00:01Z'), ('{0}', 'contact:soon', '2026-11-09');
+             insert into messaging_counts (org_id, period, messages) select '{0}', p, 5
+               from unnest('{{2025-12,2026-09,2026-10,2026-11,2026-10-29,2026-10-30,2026-11-01,2026-11-02,2026-11-03}}'::text[]) p",
+            org.org()
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut world.db.owner().await).await.unwrap();
+    }
+    for _ in 0..2 {
+        forget_expired(&world.store, now).await.unwrap();
+        for org in [&scope, &other] {
+            let left =
+                world.rows("select bucket from messaging_rates where org_id = $1 order by bucket", org).await;
+            assert_eq!(left, ["contact:soon", "organization"]);
+            let left = world
+                .rows(
+                    "select period from messaging_counts where org_id = $1 order by period collate \"C\"",
+                    org,
+                )
+                .await;
+            assert_eq!(left, ["2026-10", "2026-10-30", "2026-11", "2026-11-01", "2026-11-02", "2026-11-03"]);
+        }
+    }
 }

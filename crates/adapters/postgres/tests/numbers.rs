@@ -49,6 +49,7 @@ fn number(line: u8) -> ManagedNumber {
             allow_fallback: true,
         },
         state: NumberState::Buying(Progress::Chosen),
+        texts: None,
         asked_at: at(0),
         purchased_at: None,
     }

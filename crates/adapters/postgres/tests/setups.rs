@@ -17,6 +17,7 @@ use voxanne_provisioning::{
     StepStatus,
     testing::{MemoryLineProvider, ReadyAssistants, ReadyNumbers},
 };
+use voxanne_telephony::numbers::NumbersTx;
 use voxanne_testkit::TestDb;
 
 struct World {
@@ -72,6 +73,7 @@ impl World {
             provider: Arc::new(MemoryLineProvider::default()),
             assistants: Arc::new(self.assistants.clone()),
             numbers: Some(Arc::new(self.numbers.clone())),
+            sends_mails: true,
             clock: self.clock.clone(),
         })
     }
@@ -210,13 +212,18 @@ async fn what_an_organization_has_is_seen() {
     assert!(!tx.brings_account().await.unwrap());
     assert!(!tx.has_assistant(LineKind::Inbound).await.unwrap());
     assert!(tx.organization().await.unwrap().unwrap().has_owner);
-    let number = RoutedNumber { number: E164::new("+15005550006").unwrap(), provider_id: "n1".to_owned() };
-    tx.put_number(&number).await.unwrap();
-    tx.forget_number(&number.number).await.unwrap();
     assert!(tx.numbers().await.unwrap().is_empty());
     tx.commit().await.unwrap();
 
     let mut owner = world.owner().await;
+    let routed = "insert into phone_number_mapping (org_id, phone_number, vapi_phone_id) values ($1, '+15005550006', 'n1')";
+    sqlx::query(routed).bind(scope.org().0).execute(&mut owner).await.unwrap();
+    let mut tx = world.tx(&scope).await;
+    let number = RoutedNumber { number: E164::new("+15005550006").unwrap(), provider_id: "n1".to_owned() };
+    assert_eq!(tx.numbers().await.unwrap(), std::slice::from_ref(&number));
+    tx.forget_number(&number.number).await.unwrap();
+    assert!(tx.numbers().await.unwrap().is_empty());
+    tx.commit().await.unwrap();
     for statement in [
         "insert into assistants (id, org_id, kind, name, system_prompt, voice_id)
          values (gen_random_uuid(), $1, 'inbound', 'Glow inbound', 'Be kind.', 'Elliot')",
@@ -253,4 +260,42 @@ async fn whoever_lost_the_claim_is_told_so() {
     world.store.release(&scope, claim.clone()).await.unwrap();
     let mut tx = world.tx(&scope).await;
     assert!(!tx.extend(&claim, held).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_number_that_is_given_up_makes_way_for_the_next_that_rings_or_ends_the_line() {
+    let world = World::new().await;
+    let (scope, other) = (world.organization("verified").await, world.organization("verified").await);
+    for scope in [&scope, &other] {
+        world.start().run(scope, SetupWish::default()).await.unwrap();
+        assert!(matches!(world.run().run(scope).await.unwrap(), Ran::Active(_)));
+    }
+    let first = world.setup(&scope).await.unwrap().phone_number.unwrap();
+    let mut owner = world.owner().await;
+    // The one that is given up, the next, and one that does not ring yet.
+    let routed = "insert into phone_number_mapping (org_id, phone_number, vapi_phone_id, created_at)
+                  select $1, number, id, now() + place * interval '1 second'
+                    from (values ($2, 'n1', 0), ('+15005550017', null, 1), ('+15005550018', 'n3', 2),
+                                 ('+15005550019', 'n4', 3)) as rows (number, id, place)";
+    sqlx::query(routed).bind(scope.org().0).bind(first.as_str()).execute(&mut owner).await.unwrap();
+    let leave = async |number: &E164| {
+        let mut tx = Begin::<dyn NumbersTx>::begin(&*world.store, &scope).await.unwrap();
+        tx.leave(number, at("2026-03-02T09:00:00Z")).await.unwrap();
+        tx.silence(number).await.unwrap();
+        tx.commit().await.unwrap();
+        world.setup(&scope).await.unwrap()
+    };
+    let third = E164::new("+15005550018").unwrap();
+    let now = leave(&first).await;
+    assert_eq!((now.status, now.phone_number.as_ref()), (SetupStatus::Active, Some(&third)));
+    assert_eq!(now.vapi_phone_id.as_deref(), Some("n3"));
+    let fourth = E164::new("+15005550019").unwrap();
+    assert_eq!(leave(&fourth).await, now, "it is not the line's number");
+    let ended = leave(&third).await;
+    assert_eq!((ended.status, &ended.phone_number), (SetupStatus::Inactive, &None));
+    assert_eq!(ended.step(StepName::PhoneNumber).status, StepStatus::Undone);
+    assert_eq!(ended.inbound, now.inbound, "assistants are kept");
+    assert_eq!(world.setup(&other).await.unwrap().status, SetupStatus::Active);
+    let retried = RetrySetup::new(world.store.clone(), world.clock.clone()).run(&scope, None).await;
+    assert!(matches!(retried, Ok(Started::Begun(_))));
 }

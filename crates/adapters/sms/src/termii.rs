@@ -8,7 +8,7 @@ mod send;
 use serde::{Deserialize, de::IgnoredAny};
 use url::Url;
 use voxanne_credentials::{ExposeSecret, Rejection, Verdict, secrets::Termii};
-use voxanne_http::{Answer, ClientError, Http, Limits, Method, NotPublic, Reach};
+use voxanne_http::{Answer, ClientError, Http, Limits, LookupError, Method, NotPublic, Reach};
 use voxanne_kernel::ProviderError;
 
 pub use events::TermiiEvents;
@@ -50,10 +50,27 @@ impl Client {
         below(self.base.as_ref().unwrap_or(&account.base_url), path)
     }
 
+    /// What is wrong with an account's own host. One that something stands in for is not looked up, but does not lead
+    /// to where requests must not go either.
+    async fn judge_host(&self, url: &Url) -> Option<Rejection> {
+        let (Ok(()), Some(host)) = (self.reach.admits(url), url.host_str()) else {
+            return Some(Rejection::HostNotAllowed);
+        };
+        if self.base.is_some() {
+            return None;
+        }
+        match self.reach.addresses(host, url.port_or_known_default().unwrap_or(443)).await {
+            Err(LookupError::NotPublic(_)) => Some(Rejection::HostNotAllowed),
+            Err(LookupError::NotFound(_)) => Some(Rejection::HostNotFound),
+            // Whether nobody can be asked for names shows again when the host is.
+            Ok(_) | Err(LookupError::Unknown(_)) => None,
+        }
+    }
+
     /// Whether the key opens the account, and the account may be asked where it is said to be.
     pub(crate) async fn verify(&self, account: &Termii) -> Result<Verdict, ProviderError> {
-        if self.reach.admits(&account.base_url).is_err() {
-            return Ok(Verdict::Rejected(Rejection::HostNotAllowed));
+        if let Some(why) = self.judge_host(&account.base_url).await {
+            return Ok(Verdict::Rejected(why));
         }
         let request = self
             .http

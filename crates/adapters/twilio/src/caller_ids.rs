@@ -97,14 +97,15 @@ impl VerifyingCarrier for TwilioClient {
             .and_then(|row| Some(KnownNumber { sid: row.sid?, name: row.friendly_name.unwrap_or_default() })))
     }
 
-    async fn forget(&self, account: &LineAccount, sid: &str) -> Result<(), ProviderError> {
+    async fn forget(&self, account: &LineAccount, within: &str, sid: &str) -> Result<(), ProviderError> {
         // It becomes part of a path; what is no SID is nothing of Twilio's.
         let digits = sid.strip_prefix("PN").unwrap_or_default();
         if digits.len() != 32 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Ok(());
         }
         let login = login(account)?;
-        let path = format!("{}/OutgoingCallerIds/{sid}.json", login.account.path());
+        let Some(within) = AccountSid::read(within) else { return Ok(()) };
+        let path = format!("{}/OutgoingCallerIds/{sid}.json", within.path());
         let answer = self.change("delete_caller_id", &login, (Method::DELETE, &path), &[]).await?;
         match success(answer) {
             Ok(_) | Err(Failure::NotFound) => Ok(()),

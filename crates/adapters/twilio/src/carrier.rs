@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use voxanne_kernel::E164;
 use voxanne_telephony::numbers::{
-    AccountUse, AreaCode, Bought, Carrier, CarrierError, CarrierInventory, Country, FoundAccount, NumberKind,
-    Offer, OpenedAccount, Search,
+    AccountUse, AreaCode, Bought, Carrier, CarrierError, CarrierInventory, Country, FoundAccount, NewNumber,
+    NumberKind, Offer, OpenedAccount, Search,
 };
 
 use crate::{
@@ -28,7 +28,7 @@ impl From<ParentError> for CarrierError {
 }
 
 fn bought(owned: OwnedNumber) -> Bought {
-    Bought { id: owned.sid, number: owned.number, tag: owned.friendly_name }
+    Bought { id: owned.sid, number: owned.number, tag: owned.friendly_name, texts: owned.sms_url }
 }
 
 impl ParentAccount {
@@ -118,8 +118,22 @@ impl Carrier for ParentAccount {
         Ok(self.nearby_area_codes(country.as_str(), area_code.as_str(), most).await?)
     }
 
-    async fn buy(&self, account: &str, number: &E164, tag: &str) -> Result<String, CarrierError> {
-        Ok(self.buy_number(account, number, tag).await?.sid)
+    async fn buy(&self, account: &str, wanted: &NewNumber<'_>) -> Result<String, CarrierError> {
+        Ok(self.buy_number(account, wanted.number, wanted.tag, wanted.texts).await?.sid)
+    }
+
+    async fn bring_texts(
+        &self,
+        account: &str,
+        carrier_id: &str,
+        address: &str,
+    ) -> Result<bool, CarrierError> {
+        match self.set_sms_url(account, carrier_id, address).await {
+            Ok(()) => Ok(true),
+            Err(ParentError::NotFound) => Ok(false),
+            Err(ParentError::Denied) if self.is_closed(account).await? => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn tagged(&self, account: &str, tag: &str) -> Result<Vec<Bought>, CarrierError> {
@@ -149,5 +163,11 @@ impl CarrierInventory for ParentAccount {
     async fn every_account(&self) -> Result<Vec<(String, String)>, CarrierError> {
         let found = self.subaccounts().await?;
         Ok(found.into_iter().map(|account| (account.sid, account.friendly_name)).collect())
+    }
+
+    async fn own_numbers(&self) -> Result<(String, Vec<Bought>), CarrierError> {
+        let found = ParentAccount::numbers_of(self, self.sid()).await?;
+        let others = found.into_iter().filter(|owned| Some(&owned.number) != self.sender());
+        Ok((self.sid().to_owned(), others.map(bought).collect()))
     }
 }

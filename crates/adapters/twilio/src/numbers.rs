@@ -7,6 +7,7 @@ use serde::Deserialize;
 use voxanne_kernel::{E164, ProviderError};
 
 use crate::{
+    account_sid::AccountSid,
     parent::{Listing, ParentAccount, ParentError, read_sid},
     wire::filled,
 };
@@ -78,6 +79,8 @@ pub struct OwnedNumber {
     pub number: E164,
     /// The tag we gave it.
     pub friendly_name: String,
+    /// Where texts to it are posted, if anywhere.
+    pub sms_url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -124,6 +127,8 @@ struct Row {
     phone_number: Option<String>,
     #[serde(default, deserialize_with = "filled")]
     friendly_name: Option<String>,
+    #[serde(default, deserialize_with = "filled")]
+    sms_url: Option<String>,
 }
 
 impl Listing for Page {
@@ -136,7 +141,8 @@ impl Listing for Page {
 impl Row {
     fn shown(self) -> Option<OwnedNumber> {
         let number = E164::new(&self.phone_number?).ok()?;
-        Some(OwnedNumber { sid: self.sid?, number, friendly_name: self.friendly_name.unwrap_or_default() })
+        let friendly_name = self.friendly_name.unwrap_or_default();
+        Some(OwnedNumber { sid: self.sid?, number, friendly_name, sms_url: self.sms_url })
     }
 }
 
@@ -218,7 +224,8 @@ impl ParentAccount {
         Ok(found.take(usize::from(search.limit)).collect())
     }
 
-    /// Buys exactly this number for a subaccount. Asking twice buys one: the second time it is not for sale.
+    /// Buys exactly this number for a subaccount, with texts to it posted to `sms_url`. Asking twice buys one: the second
+    /// time it is not for sale.
     ///
     /// # Errors
     /// [`ParentError`]; after an unclear one, look for `tag`.
@@ -227,14 +234,29 @@ impl ParentAccount {
         subaccount: &str,
         number: &E164,
         tag: &str,
+        sms_url: &str,
     ) -> Result<OwnedNumber, ParentError> {
         let path = format!("{}/IncomingPhoneNumbers.json", read_sid(subaccount)?.path());
-        let form = [("PhoneNumber", number.as_str()), ("FriendlyName", tag)];
+        let form = [
+            ("PhoneNumber", number.as_str()),
+            ("FriendlyName", tag),
+            ("SmsUrl", sms_url),
+            ("SmsMethod", "POST"),
+        ];
         let bought: Row = self.post("buy_number", &path, &form).await?.json()?;
         let bought = bought.shown().filter(|bought| bought.number == *number);
         bought.ok_or_else(|| {
             ParentError::Provider(ProviderError::Unclear("the answer is about another number".into()))
         })
+    }
+
+    /// Has texts to a number of a subaccount posted to `sms_url`.
+    ///
+    /// # Errors
+    /// [`ParentError`]; doing it again is safe.
+    pub async fn set_sms_url(&self, subaccount: &str, sid: &str, sms_url: &str) -> Result<(), ParentError> {
+        let path = number_path(subaccount, sid).ok_or(ParentError::NotFound)?;
+        self.post("update_number", &path, &[("SmsUrl", sms_url), ("SmsMethod", "POST")]).await.map(drop)
     }
 
     /// The subaccount's numbers with exactly this tag, whichever they are.
@@ -284,10 +306,8 @@ impl ParentAccount {
     /// # Errors
     /// [`ParentError`].
     pub async fn release_number(&self, subaccount: &str, sid: &str) -> Result<(), ParentError> {
-        if !is_number_sid(sid) {
-            return Ok(());
-        }
-        let path = format!("{}/IncomingPhoneNumbers/{sid}.json", read_sid(subaccount)?.path());
+        read_sid(subaccount)?;
+        let Some(path) = number_path(subaccount, sid) else { return Ok(()) };
         match self.delete("release_number", &path).await {
             Ok(()) | Err(ParentError::NotFound) => Ok(()),
             Err(error) => Err(error),
@@ -295,8 +315,10 @@ impl ParentAccount {
     }
 }
 
-/// It becomes part of a path.
-fn is_number_sid(sid: &str) -> bool {
-    let digits = sid.strip_prefix("PN");
-    digits.is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+/// Where a number is; nothing when that cannot be the SID of one, which becomes part of a path.
+fn number_path(subaccount: &str, sid: &str) -> Option<String> {
+    let digits = sid.strip_prefix("PN")?;
+    let is_sid = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let account = AccountSid::read(subaccount).filter(|_| is_sid)?;
+    Some(format!("{}/IncomingPhoneNumbers/{sid}.json", account.path()))
 }

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use voxanne_http::Answer;
-use voxanne_kernel::ProviderError;
+use voxanne_kernel::{E164, ProviderError};
 
 use crate::{
     account_sid::AccountSid,
@@ -18,6 +18,7 @@ pub struct ParentAccount {
     client: TwilioClient,
     sid: String,
     auth_token: SecretString,
+    sender: Option<E164>,
 }
 
 impl std::fmt::Debug for ParentAccount {
@@ -111,7 +112,19 @@ impl ParentAccount {
     /// [`NotAnAccount`] when `sid` is none.
     pub fn new(client: TwilioClient, sid: String, auth_token: SecretString) -> Result<Self, NotAnAccount> {
         AccountSid::read(&sid).ok_or(NotAnAccount)?;
-        Ok(Self { client, sid, auth_token })
+        Ok(Self { client, sid, auth_token, sender: None })
+    }
+
+    /// With the number of its own that the platform itself calls and texts from.
+    #[must_use]
+    pub fn calling_from(mut self, sender: Option<E164>) -> Self {
+        self.sender = sender;
+        self
+    }
+
+    /// That number.
+    pub(crate) fn sender(&self) -> Option<&E164> {
+        self.sender.as_ref()
     }
 
     /// The account's SID.

@@ -41,8 +41,8 @@ impl LineNumbers for ManagedNumbers {
         }
     }
 
-    async fn forwarded(&self, scope: &OrgScope, tag: &str) -> Result<Vec<ForwardingPhone>, StepError> {
-        let forwarded = self.provision.forwarded_tagged(scope, tag).await?;
+    async fn forwarded(&self, scope: &OrgScope) -> Result<Vec<ForwardingPhone>, StepError> {
+        let forwarded = self.provision.forwarded(scope).await?;
         let phones = forwarded.into_iter().map(|phone| ForwardingPhone {
             number: phone.sim,
             erase: phone.erase.iter().map(ToString::to_string).collect(),
@@ -50,8 +50,8 @@ impl LineNumbers for ManagedNumbers {
         Ok(phones.collect())
     }
 
-    async fn give_back(&self, scope: &OrgScope, tag: &str) -> Result<GivenBack, StepError> {
-        match self.release.run_tagged(scope, tag).await {
+    async fn give_back(&self, scope: &OrgScope, tag: Option<&str>) -> Result<GivenBack, StepError> {
+        match self.release.run_all(scope, tag).await {
             Ok((voice, carrier)) => Ok(GivenBack { voice, carrier }),
             Err(Unfinished::Store(error)) => Err(error.into()),
             Err(Unfinished::Busy) => Err(StepError::Busy),

@@ -71,11 +71,11 @@ fn body_is_the_hashed_one(url: &str, payload: Payload<'_>) -> Choice {
     actual.as_bytes().ct_eq(hash.to_ascii_lowercase().as_bytes())
 }
 
-/// The address as Twilio may have signed it: with and without the port, and with quotes escaped.
+/// The address as Twilio may have signed it: with its port, without any, with the usual one, and with quotes escaped.
 fn spellings(url: &str) -> Vec<String> {
     let url = without_fragment(url);
     let mut spellings = vec![url.to_owned()];
-    spellings.extend(with_other_port(url));
+    spellings.extend(with_other_ports(url));
     if url.contains('\'') {
         let escaped: Vec<String> = spellings.iter().map(|url| url.replace('\'', "%27")).collect();
         spellings.extend(escaped);
@@ -83,19 +83,21 @@ fn spellings(url: &str) -> Vec<String> {
     spellings
 }
 
-/// Without the port it has, or with the one that goes without saying.
-fn with_other_port(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
+/// Without the port it has, and with the one that goes without saying.
+fn with_other_ports(url: &str) -> Vec<String> {
+    let Some((scheme, rest)) = url.split_once("://") else { return Vec::new() };
     let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let host_at = authority.rfind('@').map_or(0, |at| at + 1);
     let host = &authority[host_at..];
     // The colons inside the brackets of an IPv6 address are no port's.
     let port_at = host.rfind(':').filter(|at| host.rfind(']').is_none_or(|bracket| bracket < *at));
-    let authority = match port_at {
-        Some(at) => authority[..host_at + at].to_owned(),
-        None => format!("{authority}:{}", if scheme.eq_ignore_ascii_case("http") { 80 } else { 443 }),
-    };
-    Some(format!("{scheme}://{authority}{rest}"))
+    let bare = port_at.map_or(authority, |at| &authority[..host_at + at]);
+    let usual = format!("{bare}:{}", if scheme.eq_ignore_ascii_case("http") { 80 } else { 443 });
+    [bare, &usual]
+        .into_iter()
+        .filter(|other| *other != authority)
+        .map(|other| format!("{scheme}://{other}{rest}"))
+        .collect()
 }
 
 fn without_fragment(url: &str) -> &str {

@@ -188,15 +188,22 @@ async fn a_look_up_finds_exactly_the_number() {
 #[tokio::test]
 async fn what_is_gone_is_forgotten_and_what_is_no_sid_is_not_asked_about() {
     let (server, client) = answering(ResponseTemplate::new(204)).await;
-    client.forget(&account(), KNOWN).await.unwrap();
-    client.forget(&account(), "PN/../../x").await.unwrap();
+    client.forget(&account(), SID, KNOWN).await.unwrap();
+    client.forget(&account(), SID, "PN/../../x").await.unwrap();
+    client.forget(&account(), "AC/../x", KNOWN).await.unwrap();
+    let subaccount = "AC00000000000000000000000000000099";
+    client.forget(&account(), subaccount, KNOWN).await.unwrap();
     let requests = server.received_requests().await.unwrap();
-    assert_eq!(requests.len(), 1);
+    assert_eq!(requests.len(), 2);
     check(ONE_CALLER_ID, &requests[0]);
+    let of = |request: &Request| (request.url.path().to_owned(), request.headers["authorization"].clone());
+    let (own, in_subaccount) = (of(&requests[0]), of(&requests[1]));
+    assert_eq!(in_subaccount.0, own.0.replace(SID, subaccount), "in the subaccount");
+    assert_eq!(in_subaccount.1, own.1, "with the login of whoever opened it");
     let (_server, client) = answering(error(404, 20404)).await;
-    client.forget(&account(), KNOWN).await.unwrap();
+    client.forget(&account(), SID, KNOWN).await.unwrap();
     let (_server, client) = answering(error(503, 20503)).await;
-    assert!(client.forget(&account(), KNOWN).await.is_err());
+    assert!(client.forget(&account(), SID, KNOWN).await.is_err());
 }
 
 #[tokio::test]
@@ -247,8 +254,8 @@ mod sandbox {
         };
         assert_eq!(known.name, "Front desk");
         assert!(matches!(ring(&client).await, Err(RingError::Known)));
-        client.forget(&account(), &known.sid).await.unwrap();
-        client.forget(&account(), &known.sid).await.unwrap();
+        client.forget(&account(), SID, &known.sid).await.unwrap();
+        client.forget(&account(), SID, &known.sid).await.unwrap();
         assert_eq!(client.look_up(&account(), &number).await.unwrap(), None);
     }
 }

@@ -135,7 +135,7 @@ fn events() -> Vec<Event> {
         Event { name: "sent", fate: Fate::Sent },
         Event { name: "delivered", fate: Fate::Delivered },
         Event { name: "undelivered:30003", fate: Fate::Undelivered { code: "recipient_unreachable" } },
-        Event { name: "undelivered:30034", fate: Fate::Failed { code: "sender_not_registered" } },
+        Event { name: "undelivered:30034", fate: Fate::Undelivered { code: "sender_not_registered" } },
         Event { name: "failed:30007", fate: Fate::Failed { code: "message_filtered" } },
     ]
 }
@@ -438,6 +438,7 @@ fn sought() -> LookUp {
         to: TO.to_owned(),
         subject_or_body: "Hi".to_owned(),
         since: "2026-01-02T10:00:30Z".parse().unwrap(),
+        others: Vec::new(),
     }
 }
 

@@ -20,6 +20,7 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 const SID: &str = "AC0123456789abcdef0123456789abcdef";
 const SUB: &str = "ACfedcba9876543210fedcba9876543210";
 const PN: &str = "PN0123456789abcdef0123456789abcdef";
+const HOOK: &str = "https://api.example.test/webhooks/messaging/twilio/t";
 const TOKEN: &str = "the-auth-token";
 
 fn parent(base: &str) -> ParentAccount {
@@ -105,21 +106,23 @@ async fn every_request_is_one_that_the_document_has() {
     parent.numbers_for_sale(&wide).await.unwrap();
     parent.numbers_for_sale(&NumberSearch { area_code: Some("510"), contains: None, ..wide }).await.unwrap();
     parent.nearby_area_codes("US", "510", 5).await.unwrap();
-    parent.buy_number(SUB, &number("+15105550123"), "voxanne-number:1").await.unwrap();
+    parent.buy_number(SUB, &number("+15105550123"), "voxanne-number:1", HOOK).await.unwrap();
     parent.numbers_tagged(SUB, "voxanne-number:1").await.unwrap();
     parent.number_of(SUB, &number("+15105550123")).await.unwrap();
     parent.numbers_of(SUB).await.unwrap();
+    parent.set_sms_url(SUB, PN, HOOK).await.unwrap();
     parent.release_number(SUB, PN).await.unwrap();
     let (document, requests) = (document(), server.received_requests().await.unwrap());
-    assert_eq!(requests.len(), 17);
+    assert_eq!(requests.len(), 18);
     for request in &requests {
         check(&document, request);
     }
     let country = NumberSearch { country: "../US", ..wide };
     assert!(parent.numbers_for_sale(&country).await.unwrap().is_empty());
     parent.release_number(SUB, "PN../../x").await.unwrap();
+    assert!(matches!(parent.set_sms_url(SUB, "PN../../x", HOOK).await, Err(ParentError::NotFound)));
     assert!(matches!(parent.numbers_of("AC/../x").await, Err(ParentError::NotFound)));
-    assert_eq!(server.received_requests().await.unwrap().len(), 17, "what is no id is not asked about");
+    assert_eq!(server.received_requests().await.unwrap().len(), 18, "what is no id is not asked about");
 }
 
 #[tokio::test]
@@ -151,8 +154,8 @@ async fn the_documents_own_answers_are_understood() {
     let bought = sample(numbers, "post", "201", "create");
     let digits = number(bought["phone_number"].as_str().unwrap());
     let server = answering(body(201, &bought)).await;
-    assert_eq!(parent(&server.uri()).buy_number(SUB, &digits, "t").await.unwrap().number, digits);
-    let other = parent(&server.uri()).buy_number(SUB, &number("+15105550199"), "t").await;
+    assert_eq!(parent(&server.uri()).buy_number(SUB, &digits, "t", HOOK).await.unwrap().number, digits);
+    let other = parent(&server.uri()).buy_number(SUB, &number("+15105550199"), "t", HOOK).await;
     assert!(matches!(other, Err(ParentError::Provider(ProviderError::Unclear(_)))), "{other:?}");
 }
 
@@ -161,7 +164,7 @@ async fn a_refusal_says_what_can_be_done_about_it() {
     let buying = async |status: u16, code: u32| {
         let refused = json!({ "code": code, "message": "+15005550009", "status": status });
         let server = answering(body(status, &refused)).await;
-        parent(&server.uri()).buy_number(SUB, &number("+15105550123"), "tag").await.unwrap_err()
+        parent(&server.uri()).buy_number(SUB, &number("+15105550123"), "tag", HOOK).await.unwrap_err()
     };
     assert!(matches!(buying(400, 21422).await, ParentError::NumberGone));
     assert!(matches!(buying(400, 21421).await, ParentError::NumberGone));
@@ -242,12 +245,17 @@ async fn what_a_lost_answer_hides_is_found_by_its_tag() {
     let search = NumberSearch { country: "US", area_code: Some("510"), contains: None, limit: 2 };
     let offers = parent.numbers_for_sale(&search).await.unwrap();
     let wanted = &offers[0].number;
-    let lost = parent.buy_number(&account.sid, wanted, "voxanne-number:1").await;
+    let lost = parent.buy_number(&account.sid, wanted, "voxanne-number:1", HOOK).await;
     assert!(matches!(lost, Err(ParentError::Provider(ProviderError::Unclear(_)))));
     let tagged = parent.numbers_tagged(&account.sid, "voxanne-number:1").await.unwrap();
     assert_eq!(tagged.iter().map(|owned| &owned.number).collect::<Vec<_>>(), [wanted]);
     assert_eq!(parent.number_of(&account.sid, wanted).await.unwrap().as_ref(), tagged.first());
-    let again = parent.buy_number(&account.sid, wanted, "voxanne-number:1").await;
+    assert_eq!(tagged[0].sms_url.as_deref(), Some(HOOK), "it came with the number");
+    let moved = "https://new.example.test/webhooks/messaging/twilio/t";
+    parent.set_sms_url(&account.sid, &tagged[0].sid, moved).await.unwrap();
+    let now = parent.number_of(&account.sid, wanted).await.unwrap().unwrap();
+    assert_eq!(now.sms_url.as_deref(), Some(moved));
+    let again = parent.buy_number(&account.sid, wanted, "voxanne-number:1", HOOK).await;
     assert!(matches!(again, Err(ParentError::NumberGone)), "{again:?}");
     assert_eq!(parent.numbers_of(&account.sid).await.unwrap().len(), 1);
     for _ in 0..2 {

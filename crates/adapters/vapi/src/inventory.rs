@@ -2,19 +2,32 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
-use voxanne_kernel::{E164, ProviderError};
+use voxanne_kernel::{E164, ProviderError, ids::OrgId};
 use voxanne_telephony::numbers::{VoiceInventory, VoiceThing};
 use voxanne_tooling::assistant::MANAGED_BY;
 
-use crate::{Vapi, twilio_line::is_imported, wire};
+use crate::{
+    Vapi,
+    twilio_line::{account_of, is_imported},
+    wire,
+};
 
 fn thing(object: &Value, name: &Value) -> Option<VoiceThing> {
     Some(VoiceThing {
         id: wire::id(object)?,
         name: name.as_str().unwrap_or_default().to_owned(),
         number: object["number"].as_str().and_then(|number| E164::new(number).ok()),
+        account: account_of(object).map(ToOwned::to_owned),
         unrecorded_since: None,
     })
+}
+
+/// Whether an assistant's marks are those of ours: an organization, and that we made it or in which setup
+/// (`spec/13-names-and-shapes.md`, Onboarding). Somebody else's marks are theirs.
+fn is_ours(marks: &Value) -> bool {
+    let names_organization = marks["org_id"].as_str().is_some_and(|id| id.parse::<OrgId>().is_ok());
+    let names_setup = marks["setup_id"].as_str().is_some_and(|id| !id.is_empty());
+    names_organization && (names_setup || marks["managed_by"] == MANAGED_BY)
 }
 
 #[async_trait]
@@ -40,7 +53,7 @@ impl VoiceInventory for Vapi {
 
     async fn every_assistant(&self) -> Result<Vec<VoiceThing>, ProviderError> {
         let all = self.all("list_assistants", "assistant").await?;
-        let ours = all.iter().filter(|assistant| assistant["metadata"]["managed_by"] == MANAGED_BY);
+        let ours = all.iter().filter(|assistant| is_ours(&assistant["metadata"]));
         Ok(ours.filter_map(|assistant| thing(assistant, &assistant["metadata"]["org_id"])).collect())
     }
 

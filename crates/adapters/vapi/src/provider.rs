@@ -14,7 +14,11 @@ use voxanne_tooling::{
     AssistantBlueprint, AssistantKind, HostedTool, SigningProvider, ToolDefinition, VoiceProvider,
 };
 
-use crate::{client::VapiClient, twilio_line::is_imported, webhook, wire};
+use crate::{
+    client::VapiClient,
+    twilio_line::{is_imported, is_our_import},
+    webhook, wire,
+};
 
 /// Rows asked for at a time: the most that Vapi gives. Rows of one instant that do not fit into a page cannot be told
 /// apart by their time, so a page is as large as it can be.
@@ -25,21 +29,13 @@ const PAGE: usize = 1_000;
 pub struct Vapi {
     client: VapiClient,
     server_url: String,
-    area_code: Option<String>,
     clock: Arc<dyn Clock>,
 }
 
 impl Vapi {
     /// Speaks through `client`; messages about calls go to `server_url`, our webhook's public address.
     pub fn new(client: VapiClient, server_url: String, clock: Arc<dyn Clock>) -> Self {
-        Self { client, server_url, area_code: None, clock }
-    }
-
-    /// Asks for new numbers in this three-digit area code.
-    #[must_use]
-    pub fn in_area_code(mut self, area_code: String) -> Self {
-        self.area_code = Some(area_code);
-        self
+        Self { client, server_url, clock }
     }
 
     /// Where messages about calls go.
@@ -215,12 +211,23 @@ impl VoiceProvider for Vapi {
         self.repair("update_assistant", "assistant", id, repairs).await
     }
 
-    async fn release_numbers(&self, id: &str) -> Result<(), ProviderError> {
+    async fn release_numbers(&self, assistant: &str) -> Result<(), ProviderError> {
         let all = self.all("list_numbers", "phone-number").await?;
-        for number in all.iter().filter(|number| number["assistantId"] == id) {
-            let Some(number) = wire::id(number) else { continue };
+        for number in all.iter().filter(|number| number["assistantId"] == assistant) {
+            let Some(id) = wire::id(number) else { continue };
             // One that was deleted meanwhile rings nowhere any more.
-            self.repair("update_number", "phone-number", &number, Some(wire::released_number())).await?;
+            let released = wire::released_number();
+            match self.repair("update_number", "phone-number", &id, Some(released)).await {
+                Ok(_) => {}
+                // Asking again would be refused again. What we imported can go and be imported again.
+                Err(ProviderError::Refused(_)) if is_our_import(number) => {
+                    self.delete("delete_number", "phone-number", &id).await?;
+                }
+                Err(ProviderError::Refused(error)) => {
+                    tracing::warn!(number_id = id, error = &*error, "a number keeps an assistant that goes");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -265,17 +272,6 @@ impl LineProvider for Vapi {
         // A number that the organization brought goes by the same name.
         let ours = all.iter().find(|found| found["name"] == name && !is_imported(found));
         Ok(ours.and_then(wire::line_number))
-    }
-
-    async fn number(&self, id: &str) -> Result<Option<LineNumber>, ProviderError> {
-        let found = self.one("get_number", "phone-number", id).await?;
-        Ok(found.as_ref().and_then(wire::line_number))
-    }
-
-    async fn create_number(&self, spec: &NumberSpec) -> Result<LineNumber, ProviderError> {
-        let body = wire::number(spec, &self.server_url, self.area_code.as_deref());
-        let answer = self.create("create_number", "phone-number", &body).await?;
-        wire::line_number(&answer).ok_or_else(|| ProviderError::Unclear("the answer has no id".into()))
     }
 
     async fn bind_number(&self, id: &str, spec: &NumberSpec) -> Result<bool, ProviderError> {

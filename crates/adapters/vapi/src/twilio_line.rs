@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use voxanne_kernel::{E164, ProviderError};
+use voxanne_kernel::{E164, ProviderError, ids::OrgId};
 use voxanne_telephony::{Answering, CarrierAccount, FoundNumber, LineProvider, NumberSpec};
 
 use crate::{provider::Vapi, wire};
@@ -17,7 +17,18 @@ const NUMBER: &str = "phone-number";
 /// Whether a number at Vapi was imported from somebody's own account, as opposed to one that Vapi provides, which says
 /// `twilio` as well and names no account.
 pub(crate) fn is_imported(number: &Value) -> bool {
-    number["twilioAccountSid"].as_str().is_some_and(|sid| !sid.is_empty())
+    account_of(number).is_some()
+}
+
+/// The carrier's account that a number was imported from.
+pub(crate) fn account_of(number: &Value) -> Option<&str> {
+    number["twilioAccountSid"].as_str().filter(|sid| !sid.is_empty())
+}
+
+/// Whether we imported it for an organization: it can be imported again, unlike one that Vapi provides.
+pub(crate) fn is_our_import(number: &Value) -> bool {
+    let owner = number["name"].as_str().and_then(|name| name.strip_prefix("org-"));
+    is_imported(number) && owner.is_some_and(|owner| owner.parse::<OrgId>().is_ok())
 }
 
 fn account(name: &str, account: &CarrierAccount) -> Value {
@@ -92,13 +103,20 @@ impl LineProvider for Vapi {
     }
 
     async fn update_number(&self, id: &str, spec: &NumberSpec<'_>) -> Result<bool, ProviderError> {
+        let Some(stored) = self.one("get_number", NUMBER, id).await? else { return Ok(false) };
         let mut changed = number(spec, self.server_url());
-        // Null takes a field away. A number that has an assistant does not ask.
+        // Null takes a field away that is there; where there is none the document allows no null.
+        let mut clear = |field: &str| {
+            if !stored[field].is_null() {
+                changed[field] = Value::Null;
+            }
+        };
+        // A number that has an assistant does not ask.
         if matches!(spec.custom.answering, Answering::Us { .. }) {
-            changed["assistantId"] = Value::Null;
+            clear("assistantId");
         }
         if spec.custom.fallback.is_none() {
-            changed["fallbackDestination"] = Value::Null;
+            clear("fallbackDestination");
         }
         self.repair("update_number", NUMBER, id, Some(changed)).await
     }

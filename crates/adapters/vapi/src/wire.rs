@@ -314,22 +314,6 @@ pub(crate) fn signing_credential(name: &str, secret: &SecretString) -> Value {
     })
 }
 
-/// A number that Vapi provides.
-pub(crate) fn number(spec: &NumberSpec, server_url: &str, area_code: Option<&str>) -> Value {
-    let mut number = json!({ "provider": "vapi", "name": spec.name });
-    match spec.answering {
-        Answering::Bound => number["assistantId"] = json!(spec.assistant),
-        Answering::Dynamic => number["server"] = server(server_url, &spec.credential),
-    }
-    if let Some(fallback) = &spec.fallback {
-        number["fallbackDestination"] = destination(fallback);
-    }
-    if let Some(area_code) = area_code {
-        number["numberDesiredAreaCode"] = json!(area_code);
-    }
-    number
-}
-
 /// What has to be changed in the number `stored` for its calls to be answered as `spec` says; `None` if nothing.
 pub(crate) fn number_repairs(stored: &Value, spec: &NumberSpec, server_url: &str) -> Option<Value> {
     let mut repairs = Repairs::of(stored);

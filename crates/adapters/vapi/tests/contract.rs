@@ -88,7 +88,6 @@ fn blueprint() -> AssistantBlueprint {
 
 fn number_spec(answering: Answering) -> NumberSpec {
     NumberSpec {
-        name: "org-0190a000-0000-7000-8000-000000000001".to_owned(),
         answering,
         assistant: ID.to_owned(),
         credential: "cred-1".to_owned(),
@@ -155,33 +154,21 @@ async fn a_registered_tool_is_recognized_by_its_mark() {
 }
 
 #[tokio::test]
-async fn assistants_credentials_and_numbers_are_created_as_the_document_declares() {
+async fn assistants_and_credentials_are_created_as_the_document_declares() {
     let (server, contract) = (MockServer::start().await, Contract::load());
-    let made = json!({"id": ID, "number": "+15005550006", "status": "active"});
-    for at in ["/assistant", "/credential", "/phone-number"] {
+    let made = json!({"id": ID});
+    for at in ["/assistant", "/credential"] {
         answering(&server, "POST", at, 201, &made).await;
     }
     let vapi = vapi(&server.uri());
     assert_eq!(vapi.create_assistant(&blueprint()).await.unwrap(), ID);
     vapi.create_credential("org-x", &SecretString::from("s3cret")).await.unwrap();
-    let number = vapi.create_number(&number_spec(Answering::Bound)).await.unwrap();
-    assert_eq!(number.number.unwrap().as_str(), "+15005550006");
-    vapi.clone()
-        .in_area_code("510".to_owned())
-        .create_number(&number_spec(Answering::Dynamic))
-        .await
-        .unwrap();
 
     let sent = bodies(&server, "POST").await;
     contract.check("CreateAssistantDTO", &sent[0]);
     contract.check("CreateCustomCredentialDTO", &sent[1]);
-    contract.check("CreateVapiPhoneNumberDTO", &sent[2]);
-    contract.check("CreateVapiPhoneNumberDTO", &sent[3]);
     assert_eq!(sent[0]["metadata"]["managed_by"], "voxanne");
     assert_eq!(sent[0]["credentialIds"], json!(["cred-1"]));
-    assert_eq!(sent[2]["assistantId"], ID);
-    assert_eq!(sent[3].get("assistantId"), None);
-    assert_eq!(sent[3]["server"]["credentialId"], "cred-1");
     let plan = &sent[1]["authenticationPlan"];
     assert_eq!(
         (&plan["algorithm"], &plan["signatureHeader"], &plan["timestampHeader"], &plan["payloadFormat"]),
@@ -341,7 +328,6 @@ async fn what_was_deleted_is_absent_and_not_an_error() {
     let vapi = vapi(&server.uri());
     assert!(!vapi.connect_assistant(ID, &blueprint()).await.unwrap());
     assert!(!vapi.update_assistant(ID, &blueprint()).await.unwrap());
-    assert_eq!(vapi.number(ID).await.unwrap(), None);
     assert!(!vapi.bind_number(ID, &number_spec(Answering::Bound)).await.unwrap());
     assert!(!vapi.update_credential(ID, "org-x", &SecretString::from("s")).await.unwrap());
     assert_eq!(vapi.fetch(&ProviderCallId::new("c1").unwrap()).await.unwrap(), None);

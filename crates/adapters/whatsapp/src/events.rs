@@ -24,19 +24,25 @@ use crate::codes;
 const HEADER: &str = "x-hub-signature-256";
 
 /// Reads the webhooks of one number.
-pub struct WhatsappEvents(Arc<Whatsapp>);
+pub struct WhatsappEvents {
+    account: Arc<Whatsapp>,
+    /// What they are signed with.
+    app_secret: Option<SecretString>,
+}
 
 impl WhatsappEvents {
-    /// Those of `account`, whose app's secret they are signed with. Without that secret nothing is believed.
-    pub fn new(account: Arc<Whatsapp>) -> Self {
-        Self(account)
+    /// Those of `account`, whose app's secret they are signed with; where it brought none, the app is `ours`. Without
+    /// any secret nothing is believed.
+    pub fn new(account: Arc<Whatsapp>, ours: Option<&SecretString>) -> Self {
+        let app_secret = account.app_secret.as_ref().or(ours).cloned();
+        Self { account, app_secret }
     }
 }
 
 #[async_trait]
 impl ReadEvents for WhatsappEvents {
     async fn read(&self, request: &EventRequest) -> Result<EventBatch, EventRefusal> {
-        let secret = self.0.app_secret.as_ref().ok_or(EventRefusal::Signature)?;
+        let secret = self.app_secret.as_ref().ok_or(EventRefusal::Signature)?;
         let signature = request.header(HEADER).ok_or(EventRefusal::Signature)?;
         // The bytes as they came: Meta signs its own way of escaping them.
         if !is_signed(secret, signature, &request.body) {
@@ -60,7 +66,7 @@ impl ReadEvents for WhatsappEvents {
     fn challenge(&self, query: &[(String, String)]) -> Option<String> {
         let value = |name| query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
         let is_ours = value("hub.mode") == Some("subscribe")
-            && value("hub.verify_token").is_some_and(|token| self.0.is_verify_token(token));
+            && value("hub.verify_token").is_some_and(|token| self.account.is_verify_token(token));
         is_ours.then(|| value("hub.challenge").map(str::to_owned)).flatten()
     }
 }
@@ -85,7 +91,7 @@ impl WhatsappEvents {
             batch.unreadable += 1;
             return;
         };
-        if number != self.0.phone_number_id {
+        if number != self.account.phone_number_id {
             return;
         }
         for status in value["statuses"].as_array().into_iter().flatten() {
@@ -94,8 +100,8 @@ impl WhatsappEvents {
                 None => batch.unreadable += 1,
             }
         }
-        let to =
-            self.0.phone_number.clone().or_else(|| number_of(&value["metadata"]["display_phone_number"]));
+        let shown = || number_of(&value["metadata"]["display_phone_number"]);
+        let to = self.account.phone_number.clone().or_else(shown);
         for message in value["messages"].as_array().into_iter().flatten() {
             match inbound(message, to.as_ref()) {
                 Some(message) => batch.events.push(ProviderEvent::Inbound(message)),

@@ -43,8 +43,9 @@ struct Cursors {
     after: Option<String>,
 }
 
-/// Whether the token shows the number, the number is the one the account names, and the business account lists it. A
-/// token that is good and may not look is restricted: what it could not show is not held against it.
+/// Whether the token shows the number, the number is the one the account names, and the business account, where it
+/// shows its numbers, lists it. A token that is good and may not look is restricted: what it could not show is not held
+/// against it.
 pub(crate) async fn verify(graph: &Graph, account: &Whatsapp) -> Result<Verdict, ProviderError> {
     if !is_id(&account.phone_number_id) || !is_id(&account.business_account_id) {
         return Ok(Verdict::Rejected(Rejection::NumberNotInAccount));
@@ -62,11 +63,14 @@ async fn look(graph: &Graph, account: &Whatsapp) -> Result<Verdict, Refusal> {
     let fields = [("fields", FIELDS)];
     let number: Number =
         graph.get("get_phone_number", &account.access_token, &account.phone_number_id, &fields).await?;
-    let is_theirs = account.phone_number.as_ref().is_none_or(|theirs| is_same(&number, theirs));
-    Ok(if is_theirs && is_listed(graph, account).await? {
-        Verdict::Verified
-    } else {
-        Verdict::Rejected(Rejection::NumberNotInAccount)
+    if account.phone_number.as_ref().is_some_and(|theirs| !is_same(&number, theirs)) {
+        return Ok(Verdict::Rejected(Rejection::NumberNotInAccount));
+    }
+    Ok(match is_listed(graph, account).await {
+        Ok(false) => Verdict::Rejected(Rejection::NumberNotInAccount),
+        Err(Refusal::Permission) => Verdict::Restricted,
+        // The number itself has been shown; that the list was not says nothing against it.
+        Ok(true) | Err(Refusal::Token | Refusal::NoSuchObject | Refusal::Failed(_)) => Verdict::Verified,
     })
 }
 

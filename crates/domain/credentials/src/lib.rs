@@ -46,8 +46,9 @@ pub use rotate_keys::{CountByKey, RotateKeys, RotationReport};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use secrets::{
     AfricasTalking, Brought, GoogleCalendar, Mailgun, MailgunRegion, OAuthGrant, OutlookCalendar, Postmark,
-    ProviderSecret, Resend, Sender, Sendgrid, Ses, Smtp, SmtpTls, Termii, TermiiChannel, Twilio, Whatsapp,
+    ProviderSecret, Resend, Sender, Sendgrid, SendgridRegion, Ses, Smtp, SmtpTls, Termii, TermiiChannel,
+    Twilio, Whatsapp,
 };
 pub use vault::Vault;
 pub use verify::{Rejection, Verdict, VerifyCredential};
-pub use webhook::WebhookSecrets;
+pub use webhook::{NoRandomness, WebhookSecrets};

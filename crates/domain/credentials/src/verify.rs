@@ -25,6 +25,10 @@ pub enum Rejection {
     SenderNotVerified,
     /// The address leads to where requests must not go: a private network, this machine, a cloud's metadata.
     HostNotAllowed,
+    /// The address leads nowhere: no such name exists.
+    HostNotFound,
+    /// What answers does not encrypt the way it was said to: the port or the kind of encryption is wrong.
+    TlsMode,
 }
 
 impl Rejection {
@@ -35,6 +39,8 @@ impl Rejection {
             Self::NumberNotInAccount => "number_not_in_account",
             Self::SenderNotVerified => "sender_not_verified",
             Self::HostNotAllowed => "host_not_allowed",
+            Self::HostNotFound => "host_not_found",
+            Self::TlsMode => "tls_mode_rejected",
         }
     }
 }

@@ -182,6 +182,9 @@ pub struct NewMessage {
     pub not_before: Option<Timestamp>,
     /// Dropped rather than sent after this time.
     pub not_after: Option<Timestamp>,
+    /// What is taken for now, instead of the clock's time, to decide whether it may leave: its quiet hours, its last
+    /// moment, and the pause of its contact. Nobody decides about its quiet hours again. For tests of other hours.
+    pub as_of: Option<Timestamp>,
     /// Only through the organization's own account at this provider, to see whether it works.
     pub through: Option<Provider>,
 }
@@ -197,6 +200,7 @@ impl NewMessage {
             purpose,
             not_before: None,
             not_after: None,
+            as_of: None,
             through: None,
         }
     }
@@ -430,6 +434,8 @@ pub struct Message {
     pub tried: Vec<Tried>,
     /// When it should be looked at next; `None` once nothing happens with it by itself.
     pub due_at: Option<Timestamp>,
+    /// Whether what it says is not true any more, so that it is given to nobody else.
+    pub is_withdrawn: bool,
     /// How far it is.
     pub state: State,
 }

@@ -9,8 +9,9 @@ use voxanne_kernel::{Audit, Begin, Clock, Commit, NewAudit, OrgScope, StoreError
 
 use crate::{
     channel::{Channel, Provider},
-    credits::{Balance, Ledger, SignupCredits},
-    providers::Accounts,
+    credits::{Balance, Ledger, Prices, SignupCredits},
+    providers::{Accounts, Payer},
+    send::{UsualWay, ports::Switchboards, usual_way},
 };
 
 /// Whose accounts come first.
@@ -89,24 +90,6 @@ pub trait Model: Send {
     async fn put_messaging_model(&mut self, model: MessagingModel) -> Result<(), StoreError>;
 }
 
-/// An account that an organization brought for a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BroughtAccount {
-    /// What for.
-    pub channel: Channel,
-    /// With whom.
-    pub provider: Provider,
-    /// Whether the provider has confirmed it.
-    pub is_verified: bool,
-}
-
-/// Reads in a unit of work which accounts the organization has of its own.
-#[async_trait]
-pub trait BroughtAccounts: Send {
-    /// Those that are active, in the order in which they are asked.
-    async fn brought_accounts(&mut self) -> Result<Vec<BroughtAccount>, StoreError>;
-}
-
 /// Tells the organization's people in the unit of work that changes the model.
 #[async_trait]
 pub trait TellModelChange: Send {
@@ -120,15 +103,15 @@ pub trait TellModelChange: Send {
 }
 
 /// What showing and switching the model touch.
-pub trait SwitchTx: Model + BroughtAccounts + TellModelChange + Ledger + Audit + Commit {}
-impl<T: Model + BroughtAccounts + TellModelChange + Ledger + Audit + Commit> SwitchTx for T {}
+pub trait SwitchTx: Model + Switchboards + Prices + TellModelChange + Ledger + Audit + Commit {}
+impl<T: Model + Switchboards + Prices + TellModelChange + Ledger + Audit + Commit> SwitchTx for T {}
 
 /// Whose account is asked first on a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// The organization's.
+    /// One that the organization brought.
     Organization,
-    /// The platform's.
+    /// Ours, or one that we opened for the organization.
     Platform,
 }
 
@@ -153,34 +136,18 @@ pub struct ChannelState {
     pub is_verified: bool,
 }
 
-/// The state of every channel: under `customer_managed` the organization's first verified account, else its first, else
-/// ours where the organization allows that; under `platform_managed` ours, else none.
-pub fn channel_states(
-    model: MessagingModel,
-    brought: &[BroughtAccount],
-    of_platform: impl Fn(Channel) -> Option<Provider>,
-) -> Vec<ChannelState> {
-    let state = |channel| {
-        let mut own = brought.iter().filter(|account| account.channel == channel);
-        let own = own.clone().find(|account| account.is_verified).or_else(|| own.next());
-        let own = own.filter(|_| model.mode == Mode::CustomerManaged);
-        let allowed = model.mode == Mode::PlatformManaged || model.fallback_to_platform;
-        let ours = of_platform(channel).filter(|_| allowed);
-        // An account that is not known to work does not stand in the way of one that is.
-        let own = own.filter(|own| own.is_verified || ours.is_none());
-        match (own, ours) {
-            (Some(own), _) => ChannelState {
-                channel,
-                first: Some((own.provider, Source::Organization)),
-                is_verified: own.is_verified,
-            },
-            (None, Some(provider)) => {
-                ChannelState { channel, first: Some((provider, Source::Platform)), is_verified: true }
-            }
-            (None, None) => ChannelState { channel, first: None, is_verified: false },
-        }
-    };
-    Channel::ALL.into_iter().map(state).collect()
+impl ChannelState {
+    /// As the next message would find it.
+    fn new(channel: Channel, way: Option<UsualWay>) -> Self {
+        let Some(UsualWay { carrier, is_verified }) = way else {
+            return Self { channel, first: None, is_verified: false };
+        };
+        let source = match carrier.mode() {
+            Mode::CustomerManaged => Source::Organization,
+            Mode::PlatformManaged => Source::Platform,
+        };
+        Self { channel, first: Some((carrier.provider, source)), is_verified }
+    }
 }
 
 /// The model with what it comes to.
@@ -263,9 +230,7 @@ impl SwitchModel {
             mode: wanted.mode,
             fallback_to_platform: wanted.fallback_to_platform.unwrap_or(before.fallback_to_platform),
         };
-        if model.mode == Mode::CustomerManaged
-            && !tx.brought_accounts().await?.iter().any(|account| account.is_verified)
-        {
+        if model.mode == Mode::CustomerManaged && !has_verified(&mut *tx).await? {
             return Err(SwitchError::NothingVerified);
         }
         if model != before {
@@ -288,9 +253,22 @@ impl SwitchModel {
     }
 
     async fn view(&self, tx: &mut dyn SwitchTx, model: MessagingModel) -> Result<ModelView, StoreError> {
-        let brought = tx.brought_accounts().await?;
-        let channels =
-            channel_states(model, &brought, |channel| self.accounts.of_platform(channel).first().copied());
+        let now = self.clock.now();
+        let mut channels = Vec::with_capacity(Channel::ALL.len());
+        for channel in Channel::ALL {
+            channels.push(ChannelState::new(channel, usual_way(tx, channel, &*self.accounts, now).await?));
+        }
         Ok(ModelView { model, credits: tx.balance().await?, channels })
     }
+}
+
+/// Whether the organization has an account of its own that is known to work, on any channel.
+async fn has_verified(tx: &mut dyn SwitchTx) -> Result<bool, StoreError> {
+    for channel in Channel::ALL {
+        let own = tx.switchboard(channel).await?.own;
+        if own.iter().any(|one| one.is_asked && one.is_verified && one.payer == Payer::Customer) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -10,6 +10,26 @@ pub fn country_of(number: &E164) -> Option<Country> {
     place_of(number)?.0.parse().ok()
 }
 
+/// Whether a number may be one of this country's. It is not where the digits say that it is another's; they do not say
+/// of every small country that shares a neighbour's code.
+pub fn may_be_of(number: &E164, country: &Country) -> bool {
+    let digits = number.as_str().trim_start_matches('+');
+    let (is_north_american, is_elsewhere) = (
+        NORTH_AMERICA.iter().any(|(known, ..)| *known == country.as_str()),
+        COUNTRIES.iter().any(|(_, known, _)| *known == country.as_str()),
+    );
+    let of_country = |known: &str| known == country.as_str();
+    match digits.strip_prefix('1').map(area_of) {
+        // Numbers of services, and areas that were opened after this was written, are of the whole plan.
+        Some(None | Some(("US", "", _))) => is_north_american || !is_elsewhere,
+        Some(Some((known, ..))) => of_country(known) || !(is_north_american || is_elsewhere),
+        None => {
+            place_of(number).is_some_and(|(known, _)| of_country(known))
+                || !(is_north_american || is_elsewhere)
+        }
+    }
+}
+
 /// The zones that somebody with this number may live in; empty where the number does not tell.
 pub fn zones_of(number: &E164) -> Vec<Zone> {
     let names = place_of(number).map_or("", |(_, zones)| zones);
@@ -36,10 +56,14 @@ fn place_of(number: &E164) -> Option<(&'static str, &'static str)> {
 }
 
 fn north_american(national: &str) -> (&'static str, &'static str) {
+    // An area that was opened after this was written is most likely in the United States.
+    area_of(national).map_or(("US", ""), |(country, zones, _)| (country, zones))
+}
+
+fn area_of(national: &str) -> Option<(&'static str, &'static str, &'static str)> {
     let area = national.get(..3).unwrap_or_default();
     let of = |(_, _, areas): &&(&str, &str, &str)| areas.split_whitespace().any(|known| known == area);
-    // An area that was opened after this was written is most likely in the United States.
-    NORTH_AMERICA.iter().find(of).map_or(("US", ""), |(country, zones, _)| (country, zones))
+    NORTH_AMERICA.iter().find(of).copied()
 }
 
 /// Country, zones, area codes. Those that span two zones name both.

@@ -1,11 +1,11 @@
 //! What an organization sees of its messages: the list of them, figures, and how those who carry them are doing.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use voxanne_kernel::{
-    Begin, Clock, Commit, OrgScope, Page, PageRequest, StoreError, Timestamp,
+    Begin, Clock, Commit, Money, OrgScope, Page, PageRequest, StoreError, Timestamp,
     ids::{CallId, ContactId, MessageId},
 };
 
@@ -13,7 +13,7 @@ use crate::{
     channel::{Channel, Provider},
     message::{Direction, MessageStatus},
     model::Mode,
-    providers::{Cost, Whose},
+    providers::{Accounts, Cost, Whose},
 };
 
 /// How far back the health of providers looks.
@@ -98,6 +98,19 @@ pub struct Figures {
     pub costs: Vec<Cost>,
 }
 
+impl Figures {
+    /// What all of `figures` cost together, by currency.
+    pub fn total_costs(figures: &[Self]) -> Vec<Cost> {
+        let mut totals = BTreeMap::<&str, Cost>::new();
+        for cost in figures.iter().flat_map(|one| &one.costs) {
+            let total = totals.entry(cost.currency.as_str());
+            let total = total.or_insert(Cost { amount: Money::ZERO, currency: cost.currency });
+            total.amount = [total.amount, cost.amount].into_iter().sum();
+        }
+        totals.into_values().collect()
+    }
+}
+
 /// How an account has been doing for an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderHealth {
@@ -121,6 +134,8 @@ pub struct ProviderHealth {
     pub last_failed_at: Option<Timestamp>,
     /// Until when it is left alone.
     pub open_until: Option<Timestamp>,
+    /// Whether its credential is known to open nothing; `last_code` says why then.
+    pub is_shut: bool,
 }
 
 /// Whether an account is asked.
@@ -146,6 +161,23 @@ impl Breaker {
 }
 
 impl ProviderHealth {
+    /// Of one of our own accounts that was never asked.
+    fn unasked(channel: Channel, provider: Provider) -> Self {
+        Self {
+            channel,
+            provider,
+            whose: Whose::Platform,
+            accepted: 0,
+            refused: 0,
+            unknown: 0,
+            failures: 0,
+            last_code: None,
+            last_failed_at: None,
+            open_until: None,
+            is_shut: false,
+        }
+    }
+
     /// Whether it is asked at `now`.
     pub fn breaker(&self, now: Timestamp) -> Breaker {
         match self.open_until {
@@ -172,7 +204,8 @@ pub trait MessageLog: Send {
     /// Figures of the messages we sent that were recorded from `from` on and before `to`.
     async fn figures(&mut self, from: Timestamp, to: Timestamp) -> Result<Vec<Figures>, StoreError>;
 
-    /// How every account that was asked since `since`, or has failed before, has been doing.
+    /// How every account that the organization has, that was asked since `since`, or that has failed before, has been
+    /// doing.
     async fn provider_health(&mut self, since: Timestamp) -> Result<Vec<ProviderHealth>, StoreError>;
 }
 
@@ -228,12 +261,49 @@ impl ShowMessages {
         self.store.begin(scope).await?.figures(from, to).await
     }
 
-    /// How those who carry messages have been doing in the last hour.
+    /// How those who can carry messages have been doing in the last hour, our own `accounts` among them.
     ///
     /// # Errors
     /// The store's.
-    pub async fn health(&self, scope: &OrgScope) -> Result<Vec<ProviderHealth>, StoreError> {
+    pub async fn health(
+        &self,
+        scope: &OrgScope,
+        accounts: &dyn Accounts,
+    ) -> Result<Vec<ProviderHealth>, StoreError> {
         let since = self.clock.now().checked_sub(RECENT).unwrap_or(Timestamp::UNIX_EPOCH);
-        self.store.begin(scope).await?.provider_health(since).await
+        let mut all = self.store.begin(scope).await?.provider_health(since).await?;
+        for channel in Channel::ALL {
+            for provider in accounts.of_platform(channel) {
+                let ours = (channel, provider, Whose::Platform);
+                if !all.iter().any(|one| (one.channel, one.provider, one.whose) == ours) {
+                    all.push(ProviderHealth::unasked(channel, provider));
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn costs_add_up_by_currency() {
+        let cost = |minor: i64, currency: &str| {
+            let currency = currency.parse().unwrap();
+            Cost { amount: Money::from_minor(minor), currency }
+        };
+        let of = |costs| Figures {
+            channel: Channel::Sms,
+            provider: Provider::Twilio,
+            sent: 1,
+            delivered: 0,
+            failed: 0,
+            costs,
+        };
+        let all = [of(vec![cost(3, "USD")]), of(Vec::new()), of(vec![cost(5, "USD"), cost(7, "NGN")])];
+        assert_eq!(Figures::total_costs(&all), [cost(7, "NGN"), cost(8, "USD")]);
+        assert_eq!(Figures::total_costs(&[]), []);
     }
 }

@@ -81,7 +81,7 @@ proptest! {
     fn no_name_ends_the_subject_or_opens_a_tag(name in ".{0,60}") {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let tags = |html: &str| html.matches('<').count();
-        let of = |name: &str| runtime.block_on(letter(name, Notice::SetUpFailed { step: Step::Organization }));
+        let of = |name: &str| runtime.block_on(letter(name, Notice::SetUpFailed { step: Step::Organization, attempt: None }));
         let (plain, hostile) = (of("x"), of(&name));
         prop_assert!(!hostile.subject.contains(char::is_control));
         prop_assert_eq!(tags(&hostile.html), tags(&plain.html));

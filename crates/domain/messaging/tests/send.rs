@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::SignedDuration;
 use voxanne_kernel::{
     Actor, EmailAddress, Job, ManualClock, OrgScope, Timestamp, Zone,
-    ids::{MailId, OrgId, UserId},
+    ids::{MailId, OrgId, SetupId, UserId},
 };
 use voxanne_messaging::{
     mail::{
@@ -176,16 +176,37 @@ async fn the_provider_is_left_alone_for_as_long_as_it_wants_and_longer_each_time
 
 #[tokio::test]
 async fn a_refusal_is_final() {
-    for (trouble, failure) in [(Trouble::Refused, Failure::Refused), (Trouble::OurFault, Failure::OurAccount)]
-    {
-        let world = World::new();
-        let id = world.told().await;
-        world.postbox.trouble([trouble]);
-        for _ in 0..2 {
-            assert_eq!(world.send(id).await, Attempt::Settled(Outcome::Failed(failure)));
-        }
-        assert_eq!(world.postbox.asked(), 1);
+    let world = World::new();
+    let id = world.told().await;
+    world.postbox.trouble([Trouble::Refused]);
+    for _ in 0..2 {
+        assert_eq!(world.send(id).await, Attempt::Settled(Outcome::Failed(Failure::Refused)));
     }
+    assert_eq!(world.postbox.asked(), 1);
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_accepted_delays_a_mail_until_it_is_mended_or_for_three_days() {
+    let world = World::new();
+    let id = world.told().await;
+    world.postbox.trouble([Trouble::OurFault; 2]);
+    let start: Timestamp = "2026-03-01T09:00:00Z".parse().unwrap();
+    for seconds in [5, 10] {
+        let at = start + SignedDuration::from_secs(seconds);
+        assert_eq!(world.send(id).await, Attempt::AccountRefused(at));
+        assert_eq!(world.due(), Some(at));
+        assert!(matches!(world.state(id), State::Queued(Some(_))));
+    }
+    assert!(matches!(world.send(id).await, Attempt::Settled(Outcome::Sent { .. })));
+    assert_eq!(world.postbox.taken().len(), 1);
+
+    let world = World::new();
+    let id = world.told().await;
+    world.postbox.trouble([Trouble::OurFault; 2]);
+    assert!(matches!(world.send(id).await, Attempt::AccountRefused(_)));
+    world.pass(72);
+    assert_eq!(world.send(id).await, Attempt::Settled(Outcome::Failed(Failure::OurAccount)));
+    assert_eq!(world.postbox.taken(), []);
 }
 
 #[tokio::test]
@@ -256,7 +277,7 @@ async fn a_line_is_announced_once_and_its_failures_once_an_hour() {
         inbound: Label::new("Receptionist"),
         outbound: Label::new("Caller"),
     };
-    let failed = |step| Notice::SetUpFailed { step };
+    let failed = |step| Notice::SetUpFailed { step, attempt: None };
     let count = async |notice: &Notice| {
         world.owners.run(&world.scope, notice).await.unwrap();
         world.store.world().mails.len() / 2
@@ -268,4 +289,28 @@ async fn a_line_is_announced_once_and_its_failures_once_an_hour() {
     world.pass(1);
     assert_eq!(count(&ready).await, 3);
     assert_eq!(count(&failed(Step::Configuration)).await, 4);
+}
+
+#[tokio::test]
+async fn each_attempt_that_failed_is_told_once() {
+    let world = World::new();
+    let failed = |attempt| Notice::SetUpFailed { step: Step::PhoneNumber, attempt: Some(attempt) };
+    let organizations = |attempt| Notice::OrganizationSetUpFailed {
+        organization: Label::new("Clinique"),
+        org_id: world.scope.org(),
+        step: Step::PhoneNumber,
+        is_stuck: false,
+        attempt: Some(attempt),
+    };
+    let count = async |attempt: SetupId| {
+        world.owners.run(&world.scope, &failed(attempt)).await.unwrap();
+        world.holder.run(&address("ann@example.com"), &organizations(attempt)).await.unwrap();
+        world.store.world().mails.len() / 3
+    };
+    let (first, second) = (SetupId::generate(), SetupId::generate());
+    assert_eq!(count(first).await, 1);
+    assert_eq!(count(first).await, 1, "the job ran twice");
+    assert_eq!(count(second).await, 2, "within the hour, at the same step");
+    world.pass(24);
+    assert_eq!(count(second).await, 2, "the job ran twice, long after");
 }

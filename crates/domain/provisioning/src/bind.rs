@@ -6,9 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use voxanne_kernel::{Begin, Job, NewJob, OrgScope, ids::OrgId};
 
-use crate::ports::{
-    LineAssistants, LineProvider, LineTx, NumberSpec, Organization, StepError, provider_name,
-};
+use crate::ports::{LineAssistants, LineProvider, LineTx, NumberSpec, Organization, StepError};
 
 /// The job that makes an organization's numbers ring at its present assistant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +63,7 @@ impl BindLine {
             return Ok(());
         }
         let credential = self.assistants.signing_credential(scope).await?;
-        let spec = spec(scope, organization, assistant, credential);
+        let spec = spec(organization, assistant, credential);
         for number in numbers {
             if !self.provider.bind_number(&number.provider_id, &spec).await? {
                 tracing::warn!(org_id = %scope.org(), number_id = number.provider_id, "a number is gone at the provider");
@@ -76,14 +74,8 @@ impl BindLine {
 }
 
 /// How the organization's number should be at the provider.
-pub(crate) fn spec(
-    scope: &OrgScope,
-    organization: Organization,
-    assistant: String,
-    credential: String,
-) -> NumberSpec {
+pub(crate) fn spec(organization: Organization, assistant: String, credential: String) -> NumberSpec {
     NumberSpec {
-        name: provider_name(scope.org()),
         answering: organization.answering,
         assistant,
         credential,

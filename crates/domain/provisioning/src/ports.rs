@@ -123,8 +123,6 @@ pub struct LineNumber {
 /// A number as it should be at the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NumberSpec {
-    /// The name it is found by; at most 40 characters.
-    pub name: String,
     /// How its calls are answered.
     pub answering: Answering,
     /// The provider's id of the inbound assistant.
@@ -144,17 +142,11 @@ pub struct RoutedNumber {
     pub provider_id: String,
 }
 
-/// The service that runs the line. Reads may be repeated inside; a request that creates something never is.
+/// The service that runs the line. It has numbers from elsewhere, and some that it provided itself to setups of old.
 #[async_trait]
 pub trait LineProvider: Send + Sync {
-    /// The oldest number of this name.
+    /// The oldest number of this name that the service provided itself.
     async fn find_number(&self, name: &str) -> Result<Option<LineNumber>, ProviderError>;
-
-    /// The number with this id, `None` when it was deleted.
-    async fn number(&self, id: &str) -> Result<Option<LineNumber>, ProviderError>;
-
-    /// Creates a number. Asking twice creates two.
-    async fn create_number(&self, spec: &NumberSpec) -> Result<LineNumber, ProviderError>;
 
     /// Makes a number's calls be answered as `spec` says; `false` when it was deleted.
     async fn bind_number(&self, id: &str, spec: &NumberSpec) -> Result<bool, ProviderError>;
@@ -226,9 +218,6 @@ pub trait LineRecords: Send {
 
     /// Whether a number that the organization brought is being connected at this moment.
     async fn expects_a_number(&mut self) -> Result<bool, StoreError>;
-
-    /// Routes a number's calls to the organization, replacing an older entry of the same number or id.
-    async fn put_number(&mut self, number: &RoutedNumber) -> Result<(), StoreError>;
 
     /// Routes a number's calls to nobody, if they were routed to this organization.
     async fn forget_number(&mut self, number: &E164) -> Result<(), StoreError>;

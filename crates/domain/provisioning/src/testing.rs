@@ -1,4 +1,4 @@
-//! Second adapters in memory, with failures on demand.
+//! Second adapters in memory.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,21 +17,9 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How a creating request goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// It is not acted on.
-    BeforeTheEffect,
-    /// It is acted on and the answer is lost.
-    AfterTheEffect,
-}
-
 #[derive(Default)]
 struct Held {
     numbers: Vec<(String, NumberSpec)>,
-    created: Vec<&'static str>,
-    fault: Option<(usize, Fault)>,
-    inactive: bool,
 }
 
 /// A provider in memory. Clones share it.
@@ -39,12 +27,7 @@ struct Held {
 pub struct MemoryLineProvider(Arc<Mutex<Held>>);
 
 impl MemoryLineProvider {
-    /// Makes the creating request number `at` (from 0) fail, once.
-    pub fn fail_create(&self, at: usize, fault: Fault) {
-        lock(&self.0).fault = Some((at, fault));
-    }
-
-    /// A number that is there without being created by setup.
+    /// A number that is there.
     ///
     /// # Panics
     /// When `number` is not E.164.
@@ -53,7 +36,6 @@ impl MemoryLineProvider {
         let mut held = lock(&self.0);
         let provider_id = format!("number-{}", held.numbers.len());
         let spec = NumberSpec {
-            name: "imported".to_owned(),
             answering: Answering::Bound,
             assistant: String::new(),
             credential: String::new(),
@@ -64,72 +46,16 @@ impl MemoryLineProvider {
         RoutedNumber { number, provider_id }
     }
 
-    /// Numbers have no digits until [`Self::activate`].
-    pub fn activate_slowly(&self) {
-        lock(&self.0).inactive = true;
-    }
-
-    /// Numbers have digits from now on.
-    pub fn activate(&self) {
-        lock(&self.0).inactive = false;
-    }
-
-    /// What it was asked to create and did, in order.
-    pub fn created(&self) -> Vec<&'static str> {
-        lock(&self.0).created.clone()
-    }
-
-    /// The kinds of the objects it holds.
-    pub fn held(&self) -> Vec<&'static str> {
-        lock(&self.0).numbers.iter().map(|_| "number").collect()
-    }
-
     /// The assistant a number is bound to.
     pub fn bound_to(&self, id: &str) -> Option<String> {
         lock(&self.0).numbers.iter().find(|(known, _)| known == id).map(|(_, spec)| spec.assistant.clone())
-    }
-
-    fn create<T>(&self, kind: &'static str, act: impl FnOnce(&mut Held) -> T) -> Result<T, ProviderError> {
-        let mut held = lock(&self.0);
-        let next = held.created.len();
-        let fault = held.fault.take_if(|(at, _)| *at == next).map(|(_, fault)| fault);
-        if fault == Some(Fault::BeforeTheEffect) {
-            return Err(ProviderError::RetryLater { after: None, source: "overloaded".into() });
-        }
-        held.created.push(kind);
-        let made = act(&mut held);
-        match fault {
-            Some(_) => Err(ProviderError::Unclear("the connection was reset".into())),
-            None => Ok(made),
-        }
-    }
-
-    fn shown(&self, id: &str) -> LineNumber {
-        let number = if lock(&self.0).inactive { None } else { E164::new("+15005550006").ok() };
-        LineNumber { id: id.to_owned(), number }
     }
 }
 
 #[async_trait]
 impl LineProvider for MemoryLineProvider {
-    async fn find_number(&self, name: &str) -> Result<Option<LineNumber>, ProviderError> {
-        let found =
-            lock(&self.0).numbers.iter().find(|(_, spec)| spec.name == name).map(|(id, _)| id.clone());
-        Ok(found.map(|id| self.shown(&id)))
-    }
-
-    async fn number(&self, id: &str) -> Result<Option<LineNumber>, ProviderError> {
-        let known = lock(&self.0).numbers.iter().any(|(number, _)| number == id);
-        Ok(known.then(|| self.shown(id)))
-    }
-
-    async fn create_number(&self, spec: &NumberSpec) -> Result<LineNumber, ProviderError> {
-        let id = self.create("number", |held| {
-            let id = format!("number-{}", held.numbers.len());
-            held.numbers.push((id.clone(), spec.clone()));
-            id
-        })?;
-        Ok(self.shown(&id))
+    async fn find_number(&self, _: &str) -> Result<Option<LineNumber>, ProviderError> {
+        Ok(None)
     }
 
     async fn bind_number(&self, id: &str, spec: &NumberSpec) -> Result<bool, ProviderError> {
@@ -220,12 +146,12 @@ impl LineNumbers for ReadyNumbers {
         Ok(RoutedNumber { number, provider_id: "number-1".to_owned() })
     }
 
-    async fn forwarded(&self, _: &OrgScope, _: &str) -> Result<Vec<ForwardingPhone>, StepError> {
+    async fn forwarded(&self, _: &OrgScope) -> Result<Vec<ForwardingPhone>, StepError> {
         Ok(Vec::new())
     }
 
-    async fn give_back(&self, _: &OrgScope, tag: &str) -> Result<GivenBack, StepError> {
-        lock(&self.0).retain(|known| known != tag);
+    async fn give_back(&self, _: &OrgScope, tag: Option<&str>) -> Result<GivenBack, StepError> {
+        lock(&self.0).retain(|known| tag.is_some_and(|tag| known != tag));
         Ok(GivenBack::WHOLLY)
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use voxanne_kernel::{ActivityKind, Begin, Clock, OrgScope};
 
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
     find::{NotFound, Which, meant},
     outcome::{Change, Confirmation, Refusal, Refused, ToolOutcome},
     ports::{CalendarSnapshots, ChangeTx, SaveError, Via},
+    remind::take_back_untrue,
     reschedule::{ChangeError, confirmation, finish, nobody, note, recalled, serves},
     when::Moment,
 };
@@ -64,8 +66,9 @@ impl CancelAppointment {
         request: &CancelRequest,
     ) -> Result<Confirmation, NotFound> {
         serves(calendar, &request.via)?;
-        let found = meant(tx, &request.which, &calendar.zone, self.clock.now()).await?;
-        cancel(tx, calendar, found, request.reason.as_deref()).await
+        let now = self.clock.now();
+        let found = meant(tx, &request.which, &calendar.zone, now).await?;
+        cancel(tx, calendar, found, request.reason.as_deref(), now).await
     }
 }
 
@@ -84,6 +87,7 @@ async fn cancel(
     calendar: &CalendarSnapshot,
     mut found: AppointmentDetails,
     reason: Option<&str>,
+    now: Timestamp,
 ) -> Result<Confirmation, NotFound> {
     let moment = Moment { at: found.appointment.slot.starts, first_of_two: false };
     let status = found.appointment.status;
@@ -93,6 +97,7 @@ async fn cancel(
     if !status.is_held() {
         return Err(Refusal::NotChangeable { status }.into());
     }
+    let before = found.appointment.clone();
     found.appointment.status = AppointmentStatus::Cancelled;
     if let Some(reason) = reason.map(str::trim).filter(|reason| !reason.is_empty()) {
         let line = format!("Cancelled: {reason}");
@@ -102,6 +107,7 @@ async fn cancel(
         });
     }
     tx.save_appointment(&found.appointment).await?;
+    take_back_untrue(tx, &before, &found.appointment, now).await?;
     let confirmation = confirmation(&found, calendar, moment);
     note(tx, ActivityKind::AppointmentCancelled, "Cancelled", &confirmation, &found).await?;
     Ok(confirmation)

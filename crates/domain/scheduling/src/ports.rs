@@ -14,6 +14,7 @@ use crate::{
     calendar::CalendarSnapshot,
     hours::Interval,
     outcome::ToolOutcome,
+    remind::ports::TakeBack,
     schedule::{Resource, Schedule},
     slot::{Busy, Slot},
 };
@@ -311,8 +312,11 @@ pub trait FindTx: Appointments + Commit {}
 impl<T: Appointments + Commit> FindTx for T {}
 
 /// What a change to an appointment may touch.
-pub trait ChangeTx: Appointments + BusyTimes + CalendarLock + ToolLedger + Activity + Commit {}
-impl<T: Appointments + BusyTimes + CalendarLock + ToolLedger + Activity + Commit> ChangeTx for T {}
+pub trait ChangeTx:
+    Appointments + BusyTimes + CalendarLock + TakeBack + ToolLedger + Activity + Commit
+{
+}
+impl<T: Appointments + BusyTimes + CalendarLock + TakeBack + ToolLedger + Activity + Commit> ChangeTx for T {}
 
 /// What a change to the schedule may touch.
 pub trait SettingsTx: Schedules + Audit + Commit {}

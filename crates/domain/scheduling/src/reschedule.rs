@@ -12,6 +12,7 @@ use crate::{
     moving::{NotMoved, hold},
     outcome::{Change, Confirmation, Refusal, Refused, ToolOutcome},
     ports::{CalendarSnapshots, ChangeTx, Via},
+    remind::take_back_untrue,
     when::{Moment, When},
 };
 
@@ -107,6 +108,7 @@ impl RescheduleAppointment {
             wish => wish?,
         };
         hold(tx, calendar, &mut appointment, &wish, moment.at, now).await?;
+        take_back_untrue(tx, &found.appointment, &appointment, now).await?;
         let moved = AppointmentDetails { appointment, ..found };
         let confirmation = confirmation(&moved, calendar, moment);
         note(tx, ActivityKind::AppointmentRescheduled, "Moved", &confirmation, &moved).await?;

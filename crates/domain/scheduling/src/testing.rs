@@ -29,6 +29,7 @@ use crate::{
         CalendarSnapshots, CallKind, ChangeTx, DeskAnswer, FindTx, LookTx, Patient, SaveError, Schedules,
         SettingsTx, ToolCall, ToolLedger, Via,
     },
+    remind::ports::TakeBack,
     reschedule::RescheduleAppointment,
     schedule::{BookableService, Resource, Schedule},
     settings::ScheduleSettings,
@@ -56,6 +57,7 @@ struct State {
     appointments: Vec<AppointmentDetails>,
     contacts: Vec<StoredContact>,
     ledger: Vec<((String, String), ToolOutcome)>,
+    taken_back: Vec<AppointmentId>,
     activity: Vec<NewActivity>,
     audit: Vec<NewAudit>,
     calls: Vec<(String, CallId)>,
@@ -369,6 +371,14 @@ impl Appointments for MemoryTx {
 }
 
 #[async_trait]
+impl TakeBack for MemoryTx {
+    async fn take_back_reminders(&mut self, id: AppointmentId, _: Timestamp) -> Result<(), StoreError> {
+        self.state.taken_back.push(id);
+        Ok(())
+    }
+}
+
+#[async_trait]
 impl Schedules for MemoryTx {
     async fn calendar(&mut self) -> Result<Option<CalendarSnapshot>, StoreError> {
         Ok(Some(self.state.calendar.clone()))
@@ -475,6 +485,7 @@ impl World {
             appointments: Vec::new(),
             contacts: Vec::new(),
             ledger: Vec::new(),
+            taken_back: Vec::new(),
             activity: Vec::new(),
             audit: Vec::new(),
             calls: Vec::new(),
@@ -568,6 +579,11 @@ impl World {
     /// All contacts.
     pub fn contacts(&self) -> Vec<StoredContact> {
         locked(&self.store.state).contacts.clone()
+    }
+
+    /// The appointments of which reminders were taken back, as often as they were.
+    pub fn taken_back(&self) -> Vec<AppointmentId> {
+        locked(&self.store.state).taken_back.clone()
     }
 
     /// The activity stream.

@@ -13,6 +13,7 @@ use crate::{
     moving::{NotMoved, hold},
     outcome::{Refusal, Refused},
     ports::{CalendarSnapshots, ChangeTx, SaveError},
+    remind::take_back_untrue,
     reschedule::{ATTEMPTS, ChangeError, confirmation, nobody, note},
     when::{Moment, When},
 };
@@ -105,6 +106,7 @@ impl UpdateAppointment {
             it.appointment.status = next;
         }
         tx.save_appointment(&it.appointment).await?;
+        take_back_untrue(tx, &before, &it.appointment, self.clock.now()).await?;
         let moment = Moment { at: it.appointment.slot.starts, first_of_two: false };
         if let Some((kind, done)) = what_happened(before.status, before.slot != it.appointment.slot, &it) {
             note(tx, kind, done, &confirmation(&it, calendar, moment), &it).await?;

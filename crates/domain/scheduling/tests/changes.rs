@@ -195,3 +195,29 @@ async fn a_schedule_that_breaks_rules_names_all_of_them() {
     }
     assert_eq!(Via::Api.source().as_str(), "api");
 }
+
+#[tokio::test]
+async fn a_change_takes_back_what_was_to_be_said_of_a_time_that_is_not_true_any_more() {
+    let world = World::at(NOW);
+    let it = world.book("tomorrow", "14:00", "t1").await.unwrap().appointment;
+    let check = async |update: AppointmentUpdate, times: usize| {
+        world.update.run(&world.scope, it, &update).await.unwrap();
+        assert_eq!(world.taken_back(), vec![it; times], "{update:?}");
+    };
+    check(AppointmentUpdate { notes: Some("tired".into()), ..Default::default() }, 0).await;
+    check(AppointmentUpdate { minutes: Some(60), ..Default::default() }, 0).await;
+    let friday = When::parse("2026-11-20T14:00:00", None).unwrap();
+    check(AppointmentUpdate { starts: Some(friday.clone()), ..Default::default() }, 1).await;
+    check(AppointmentUpdate { starts: Some(friday), ..Default::default() }, 1).await;
+    check(AppointmentUpdate { status: Some(AppointmentStatus::Confirmed), ..Default::default() }, 1).await;
+    move_to(&world, Which::Id(it), "friday", "15:00", "t2").await.unwrap();
+    assert_eq!(world.taken_back().len(), 2);
+    move_to(&world, Which::Id(it), "friday", "15:00", "t2").await.unwrap();
+    refusal(move_to(&world, Which::Id(it), "sunday", "15:00", "t3").await);
+    assert_eq!(world.taken_back().len(), 2, "nothing was changed");
+    check(AppointmentUpdate { status: Some(AppointmentStatus::Completed), ..Default::default() }, 3).await;
+    check(AppointmentUpdate { status: Some(AppointmentStatus::NoShow), ..Default::default() }, 3).await;
+    let other = world.book("friday", "9:00", "t4").await.unwrap().appointment;
+    cancel(&world, Which::Id(other), "t5").await.unwrap();
+    assert_eq!(world.taken_back().last(), Some(&other));
+}

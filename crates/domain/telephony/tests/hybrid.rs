@@ -108,7 +108,9 @@ async fn a_lost_word_is_made_up_for_by_looking() {
     let other = world.organization(&[]);
     world.bring_account(&other, "AC-other");
     let (begun, rung) = begin(&world, &other).await;
+    assert_eq!(status(&world, &other, begun.id).await, Status::Pending);
     let sid = world.type_on_phone(&rung);
+    // Whoever confirms has the carrier asked in any case.
     assert_eq!(confirm(&world, &other, begun.id, &rung.code).await.unwrap(), sid);
 }
 
@@ -472,6 +474,34 @@ async fn removing_a_number_takes_everything_along_and_says_what_to_dial() {
     assert_eq!(world.known(PLATFORM, &number(SIM)), None);
     assert_eq!(world.forward().of(&scope, id).await.unwrap(), None);
     assert!(matches!(world.remove().run(&scope, id).await, Err(RemoveError::NotFound)));
+}
+
+#[tokio::test]
+async fn a_number_is_forgotten_in_the_account_that_we_opened_even_when_that_is_put_away() {
+    let (opened, brought) = ("AC-opened", "AC-brought");
+    // Which account, what becomes of it, and whether the number is still known there afterwards.
+    for (sid, is_ours, then, is_left) in [
+        (opened, true, None, false),
+        (opened, true, Some(brought), false),
+        (brought, false, None, true),
+        (brought, false, Some("AC-other"), true),
+    ] {
+        let world = HybridWorld::new();
+        let scope = world.organization(&[OWN]);
+        if is_ours {
+            world.open_account(&scope, sid);
+        } else {
+            world.bring_account(&scope, sid);
+        }
+        let id = verified(&world, &scope).await;
+        assert!(world.known(sid, &number(SIM)).is_some());
+        world.put_account_away(&scope);
+        if let Some(then) = then {
+            world.bring_account(&scope, then);
+        }
+        world.remove().run(&scope, id).await.unwrap();
+        assert_eq!(world.known(sid, &number(SIM)).is_some(), is_left, "{sid} {then:?}");
+    }
 }
 
 #[tokio::test]

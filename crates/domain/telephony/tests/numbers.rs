@@ -11,9 +11,10 @@ use std::{
 use jiff::SignedDuration;
 use voxanne_kernel::{E164, NewJob, OrgScope, ids::OrgId};
 use voxanne_telephony::numbers::{
-    Bought, Limits, ManagedAccount, ManagedNumber, NumberState, ProvisionError, ProvisionNumberJob,
-    Provisioned, Release, ReleaseError, ReleaseNumberJob, Side, Slot, Standing, Stray, Wish,
-    testing::{Fault, World, number},
+    Bought, BringTextsError, Brought, Limits, ManagedAccount, ManagedNumber, NumberState, ProvisionError,
+    ProvisionNumberJob, Provisioned, Release, ReleaseError, ReleaseNumberJob, Report, Side, Slot, Standing,
+    Stray, Wish,
+    testing::{Fault, OWN_ACCOUNT, World, number},
 };
 
 fn wish(area_code: Option<&str>) -> Wish {
@@ -84,6 +85,10 @@ fn check(world: &World, scope: &OrgScope, ringing: usize, context: &str) {
         let there = world.voice_numbers().into_iter().find(|there| there.number == record.number).unwrap();
         assert_eq!(there.assistant.as_deref(), Some("assistant-1"), "{context}");
         assert_eq!(there.account, record.account, "{context}");
+        let texts = format!("https://here.example/texts/token-of-{}", scope.org());
+        assert_eq!(record.texts.as_ref(), Some(&texts), "{context}");
+        let bought = world.bought().into_iter().find(|bought| bought.number == record.number).unwrap();
+        assert_eq!(bought.texts, Some(texts), "{context}");
     }
     assert!(world.accounts().len() <= 1, "{context}: {:?}", world.accounts());
     assert!(world.voice_accounts() <= 1, "{context}");
@@ -411,8 +416,12 @@ async fn both_sides_are_compared_and_only_strays_go_and_only_when_told() {
     assert_eq!(world.reconcile().run(false).await.unwrap().findings, []);
 
     let name = ManagedAccount::name(scope.org());
-    let bought =
-        |id: &str, line| Bought { id: id.to_owned(), number: number("212", line), tag: "by hand".to_owned() };
+    let bought = |id: &str, line| Bought {
+        id: id.to_owned(),
+        number: number("212", line),
+        tag: "by hand".to_owned(),
+        texts: None,
+    };
     world.plant_at_carrier(&name, bought("PN-stray", 1));
     world.plant_at_carrier("voxanne-org:00000000-0000-7000-8000-000000000000", bought("PN-nobody", 2));
     world.plant_at_carrier("somebody's own", bought("PN-theirs", 3));
@@ -439,8 +448,7 @@ async fn both_sides_are_compared_and_only_strays_go_and_only_when_told() {
     assert_eq!(left, [kept.number.to_string(), number("212", 3).to_string()]);
     assert_eq!((world.voice_numbers().len(), world.assistants()), (2, 0));
     assert_eq!(world.route(&kept.number), Some(scope.org()));
-    // The account of nobody is empty now, so it can be closed.
-    world.reconcile().run(true).await.unwrap();
+    assert_eq!(became("AC-planted-voxanne-org:00000000-0000-7000-8000-000000000000"), Some(Release::Done));
     assert_eq!(world.reconcile().run(false).await.unwrap().findings, []);
 
     world.wipe_the_voice();
@@ -449,6 +457,75 @@ async fn both_sides_are_compared_and_only_strays_go_and_only_when_told() {
     assert_eq!(finding.stray, Stray::MissingAtVoice { number: kept.number.clone() });
     assert_eq!((finding.org, finding.release), (Some(scope.org()), Some(Release::NotOurs)));
     assert_eq!(world.records(&scope).iter().filter(|record| record.state.as_str() == "active").count(), 1);
+}
+
+#[tokio::test]
+async fn what_is_ours_by_another_mark_than_its_name_is_a_stray_too() {
+    let world = World::new();
+    let scope = world.organization();
+    let kept = active(world.provision().run(&scope, wish(None)).await);
+    world.take_jobs();
+    let bought = |id: &str, line, tag: &str| Bought {
+        id: id.to_owned(),
+        number: number("212", line),
+        tag: tag.to_owned(),
+        texts: None,
+    };
+    let account = world.accounts()[0].id.clone();
+    let setup = "voxanne-setup:018f0000-0000-7000-8000-000000000007";
+    world.plant_import("import-of-ours", "front desk", &number("212", 1), &account);
+    world.plant_import("import-of-theirs", "front desk", &number("212", 2), "AC-theirs");
+    world.plant_import("import-of-tagged", "x", &number("212", 3), OWN_ACCOUNT);
+    world.plant_import("import-of-sender", "x", &number("212", 4), OWN_ACCOUNT);
+    world.plant_in_own_account(bought("PN-tagged", 3, setup));
+    world.plant_in_own_account(bought("PN-sender", 4, "voxanne"));
+    world.plant_in_own_account(bought("PN-nearly", 5, "voxanne-setup:the first"));
+    let report = world.reconcile().run(true).await.unwrap();
+    let mut became: Vec<_> =
+        report.findings.iter().map(|finding| (finding.stray.id().unwrap(), finding.release)).collect();
+    became.sort_unstable_by_key(|(id, _)| *id);
+    let expected = [
+        ("PN-tagged", Some(Release::Done)),
+        ("import-of-ours", Some(Release::Queued)),
+        ("import-of-tagged", Some(Release::Done)),
+    ];
+    assert_eq!(became, expected);
+    work_off(&world, &scope).await;
+    assert_eq!(world.reconcile().run(false).await.unwrap().findings, []);
+    let left: Vec<String> = world.own_numbers().into_iter().map(|bought| bought.id).collect();
+    assert_eq!(left, ["PN-sender", "PN-nearly"]);
+    assert_eq!(world.voice_numbers().len(), 3);
+    assert_eq!(world.route(&kept.number), Some(scope.org()));
+}
+
+#[tokio::test]
+async fn a_stray_account_goes_with_its_numbers_or_says_that_they_are_going() {
+    let world = World::new();
+    let scope = world.organization();
+    active(world.provision().run(&scope, wish(None)).await);
+    world.take_jobs();
+    let bought = |id: &str, line| Bought {
+        id: id.to_owned(),
+        number: number("212", line),
+        tag: "by hand".to_owned(),
+        texts: None,
+    };
+    // A second account by the name of a live organization, and one of nobody.
+    let nobody = "voxanne-org:00000000-0000-7000-8000-000000000000";
+    world.plant_account("AC-second", &ManagedAccount::name(scope.org()), vec![bought("PN-stray-1", 1)]);
+    world.plant_account("AC-nobody", nobody, vec![bought("PN-stray-2", 2), bought("PN-stray-3", 3)]);
+    let became = |report: &Report, id: &str| {
+        report.findings.iter().find(|finding| finding.stray.id() == Some(id)).unwrap().release
+    };
+    let report = world.reconcile().run(true).await.unwrap();
+    assert_eq!(became(&report, "PN-stray-1"), Some(Release::Queued));
+    assert_eq!(became(&report, "AC-second"), Some(Release::Queued));
+    assert_eq!(became(&report, "PN-stray-3"), Some(Release::Done));
+    assert_eq!(became(&report, "AC-nobody"), Some(Release::Done));
+    work_off(&world, &scope).await;
+    let report = world.reconcile().run(true).await.unwrap();
+    assert_eq!(became(&report, "AC-second"), Some(Release::Done));
+    assert_eq!(world.reconcile().run(false).await.unwrap().findings, []);
 }
 
 #[tokio::test]
@@ -465,4 +542,136 @@ async fn a_purchase_under_way_is_no_stray() {
         let report = world.reconcile().run(false).await.unwrap();
         assert_eq!(report.findings, [], "killed after effect {at}");
     }
+}
+
+#[tokio::test]
+async fn texts_are_brought_to_where_we_are() {
+    let world = World::new();
+    let (scope, other) = (world.organization(), world.organization());
+    for scope in [&scope, &other] {
+        active(world.provision().run(scope, wish(None)).await);
+    }
+    // Nothing is asked for what is as it should be.
+    world.refuse("texts");
+    assert_eq!(world.bring_texts().run().await.unwrap(), Brought::default());
+    world.heal();
+
+    let texts = |host: &str, scope: &OrgScope| format!("https://{host}/texts/token-of-{}", scope.org());
+    let brought = |world: &World| {
+        let mut all: Vec<_> = world.bought().into_iter().map(|bought| bought.texts.unwrap()).collect();
+        all.sort();
+        all
+    };
+    let at = |host: &str| {
+        let mut all = vec![texts(host, &scope), texts(host, &other)];
+        all.sort();
+        all
+    };
+    assert_eq!(brought(&world), at("here.example"));
+    world.move_to("there.example");
+    assert_eq!(world.bring_texts().run().await.unwrap(), Brought { redirected: 2, refused: 0 });
+    assert_eq!(brought(&world), at("there.example"));
+    assert_eq!(world.bring_texts().run().await.unwrap(), Brought::default());
+
+    world.forget_texts();
+    world.refuse("texts");
+    assert_eq!(world.bring_texts().run().await.unwrap(), Brought { redirected: 0, refused: 2 });
+    world.heal();
+    world.go_down("carrier");
+    assert!(matches!(world.bring_texts().run().await, Err(BringTextsError::Carrier(_))));
+    world.heal();
+    assert_eq!(world.bring_texts().run().await.unwrap(), Brought { redirected: 2, refused: 0 });
+    assert_eq!(brought(&world), at("there.example"));
+
+    // One that is given up is left alone.
+    let gone = world.records(&scope)[0].number.clone();
+    world.forget_texts();
+    world.release().run(&scope, &gone, false).await.unwrap();
+    assert_eq!(world.bring_texts().run().await.unwrap(), Brought { redirected: 1, refused: 0 });
+}
+
+#[tokio::test]
+async fn texts_come_to_us_wherever_a_change_of_address_breaks() {
+    for fault in Fault::ALL {
+        for at in 0.. {
+            let world = World::new();
+            let scope = world.organization();
+            active(world.provision().run(&scope, wish(None)).await);
+            world.take_jobs();
+            world.move_to("there.example");
+            world.fail(at, fault);
+            drop(alive(world.bring_texts().run()).await);
+            if world.fault_is_pending() {
+                break;
+            }
+            world.heal();
+            world.bring_texts().run().await.unwrap();
+            let texts = format!("https://there.example/texts/token-of-{}", scope.org());
+            let context = format!("{fault:?} at effect {at}");
+            assert_eq!(world.bought()[0].texts.as_ref(), Some(&texts), "{context}");
+            assert_eq!(world.records(&scope)[0].texts.as_ref(), Some(&texts), "{context}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_that_is_gone_on_with_elsewhere_gets_the_present_address() {
+    for at in 0.. {
+        let world = World::new();
+        let scope = world.organization();
+        world.fail(at, Fault::KilledAfter);
+        alive(world.provision().run(&scope, wish(Some("510")))).await;
+        if world.fault_is_pending() {
+            break;
+        }
+        world.heal();
+        world.move_to("there.example");
+        work_off(&world, &scope).await;
+        world.bring_texts().run().await.unwrap();
+        let texts = format!("https://there.example/texts/token-of-{}", scope.org());
+        for bought in world.bought() {
+            assert_eq!(bought.texts.as_ref(), Some(&texts), "killed after effect {at}");
+        }
+        for record in world.records(&scope).into_iter().filter(|record| record.state.as_str() == "active") {
+            assert_eq!(record.texts.as_ref(), Some(&texts), "killed after effect {at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_gives_its_line_s_number_up_is_reached_by_the_next_or_not_at_all() {
+    for at in 0..8 {
+        let world = World::new();
+        let scope = world.organization();
+        let first = active(world.provision().run(&scope, wish(Some("510"))).await);
+        let second = active(world.provision().run(&scope, wish(Some("510"))).await);
+        world.is_reached_by(&scope, &first.number);
+        world.fail(at, Fault::KilledAfter);
+        alive(world.release().run(&scope, &first.number, false)).await;
+        world.heal();
+        let is_marked = world.route(&first.number).is_none();
+        let by = if is_marked { &second } else { &first };
+        assert_eq!(world.reached_by(&scope), Some(by.number.clone()), "killed after effect {at}");
+        work_off(&world, &scope).await;
+        if !is_marked {
+            world.release().run(&scope, &first.number, false).await.unwrap();
+        }
+        assert_eq!(world.reached_by(&scope), Some(second.number.clone()));
+        world.release().run(&scope, &second.number, false).await.unwrap();
+        assert_eq!(world.reached_by(&scope), None);
+    }
+}
+
+#[tokio::test]
+async fn everything_that_was_bought_is_given_up_at_once_or_what_goes_by_a_tag() {
+    let world = World::new();
+    let scope = world.organization();
+    let tagged = world.provision().run_tagged(&scope, wish(None), Some("setup-1".to_owned())).await;
+    let (tagged, other) = (active(tagged), active(world.provision().run(&scope, wish(None)).await));
+    assert_ne!(tagged.number, other.number);
+    assert_eq!(world.release().run_all(&scope, Some("setup-1")).await.unwrap(), (true, true));
+    check(&world, &scope, 1, "the tagged one");
+    assert_eq!(world.route(&other.number), Some(scope.org()));
+    assert_eq!(world.release().run_all(&scope, None).await.unwrap(), (true, true));
+    check(&world, &scope, 0, "all");
 }

@@ -36,6 +36,8 @@ pub trait AfterApproval: Send + Sync {
 pub enum Decision {
     /// Lets a new organization in, or a suspended or rejected one back in.
     Approve,
+    /// The same by another system, which cannot know that an operator has stopped the organization meanwhile.
+    Admit,
     /// Turns a new organization down.
     Reject,
     /// Stops an organization; its data is kept.
@@ -47,16 +49,18 @@ impl Decision {
     pub fn outcome(self, from: OrganizationStatus) -> Option<OrganizationStatus> {
         use OrganizationStatus::{Pending, Rejected, Suspended, Verified};
         match (self, from) {
-            (Self::Approve, _) => Some(Verified),
+            (Self::Approve, _) | (Self::Admit, Pending | Verified | Rejected) => Some(Verified),
             (Self::Reject, Pending | Rejected) => Some(Rejected),
             (Self::Suspend, Pending | Verified | Suspended) => Some(Suspended),
-            (Self::Reject, Verified | Suspended) | (Self::Suspend, Rejected) => None,
+            (Self::Reject, Verified | Suspended) | (Self::Suspend, Rejected) | (Self::Admit, Suspended) => {
+                None
+            }
         }
     }
 
     fn action(self) -> &'static str {
         match self {
-            Self::Approve => "organization.approved",
+            Self::Approve | Self::Admit => "organization.approved",
             Self::Reject => "organization.rejected",
             Self::Suspend => "organization.suspended",
         }
@@ -181,7 +185,8 @@ impl ReviewOrganization {
         org: OrgId,
         decision: Decision,
     ) -> Result<Organization, ReviewError> {
-        let set_up = (decision == Decision::Approve).then(|| self.after_approval.set_up(org));
+        let lets_in = matches!(decision, Decision::Approve | Decision::Admit);
+        let set_up = lets_in.then(|| self.after_approval.set_up(org));
         self.carry_out(reviewer, org, decision, set_up).await
     }
 
@@ -196,6 +201,19 @@ impl ReviewOrganization {
         set_up: NewJob,
     ) -> Result<Organization, ReviewError> {
         self.carry_out(reviewer, org, Decision::Approve, Some(set_up)).await
+    }
+
+    /// The same on another system's word, which lets no suspended organization back in.
+    ///
+    /// # Errors
+    /// See [`ReviewError`].
+    pub async fn admit(
+        &self,
+        reviewer: Reviewer,
+        org: OrgId,
+        set_up: NewJob,
+    ) -> Result<Organization, ReviewError> {
+        self.carry_out(reviewer, org, Decision::Admit, Some(set_up)).await
     }
 
     async fn carry_out(

@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use voxanne_kernel::{Claim, Claims, Commit, ExtendClaim, OrgScope, StoreError};
+use voxanne_kernel::{Claim, Claims, Commit, ExtendClaim, OrgScope, StoreError, while_kept};
 
-/// How long a claim lasts from the last time it was renewed. It is renewed before every request that changes something
-/// at the provider and must outlast the longest way to the end of that request, a read before it included: what
-/// comes later than that could overwrite what somebody else did.
-pub(crate) const HELD: Duration = Duration::from_secs(30);
+/// How long a claim lasts from the last time it was renewed. It is kept while its holder lives, renewed before every
+/// request that changes something at the provider, and must outlast the longest way to the end of that request, a read
+/// before it included: what comes later than that could overwrite what somebody else did. Work that a process died in
+/// goes on when it is over.
+pub(crate) const HELD: Duration = Duration::from_secs(25);
 /// How long somebody else is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long nobody tries again after a creation whose answer was lost and whose effect was not found: it may yet appear.
@@ -25,6 +26,16 @@ impl Alone {
     /// The right to do `what`; `None` when somebody else is still at it after a while.
     pub(crate) async fn claim(&self, scope: &OrgScope, what: &str) -> Result<Option<Claim>, StoreError> {
         self.0.claim(scope, what, HELD, PATIENCE).await
+    }
+
+    /// Does `work` and keeps the right to.
+    pub(crate) fn keeping<'a, T>(
+        &'a self,
+        scope: &'a OrgScope,
+        claim: &'a Claim,
+        work: impl Future<Output = T> + Send + 'a,
+    ) -> impl Future<Output = T> + Send + 'a {
+        while_kept(&*self.0, scope, (claim, HELD), work)
     }
 
     /// Gives the right back. Where that fails it ends by itself.

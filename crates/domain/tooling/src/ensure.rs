@@ -225,7 +225,8 @@ impl EnsureAssistant {
         let claim = self.alone.claim(scope, &claimed_as(kind)).await?.ok_or(EnsureError::Busy)?;
         let mut made = None;
         let hold = Hold { scope, claim: &claim, setup };
-        let ensured = self.ensure(&hold, kind, wish, credential, &mut made).await;
+        let work = self.ensure(&hold, kind, wish, credential, &mut made);
+        let ensured = self.alone.keeping(scope, &claim, work).await;
         let unclear = match ensured {
             Err(EnsureError::Provider(ProviderError::Unclear(_))) => Some(self.store.begin(scope).await),
             _ => None,

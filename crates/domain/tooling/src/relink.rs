@@ -41,7 +41,8 @@ impl EnsureAssistant {
         }
         let credential = self.signing().ensure(scope).await?;
         let claim = self.alone.claim(scope, &claimed_as(kind)).await?.ok_or(EnsureError::Busy)?;
-        let linked = self.link(&Hold { scope, claim: &claim, setup: None }, kind, tools, credential).await;
+        let hold = Hold { scope, claim: &claim, setup: None };
+        let linked = self.alone.keeping(scope, &claim, self.link(&hold, kind, tools, credential)).await;
         self.alone.release(scope, claim).await;
         linked
     }

@@ -85,7 +85,8 @@ impl RemoveAssistant {
             return Err(RemoveError::NotFound);
         }
         let claim = self.ensure.alone.claim(scope, &claimed_as(kind)).await?.ok_or(RemoveError::Busy)?;
-        let removed = self.remove(&Hold { scope, claim: &claim, setup }, kind).await;
+        let hold = Hold { scope, claim: &claim, setup };
+        let removed = self.ensure.alone.keeping(scope, &claim, self.remove(&hold, kind)).await;
         self.ensure.alone.release(scope, claim).await;
         removed
     }

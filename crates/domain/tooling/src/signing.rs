@@ -84,7 +84,8 @@ impl SigningCredential {
         }
         let claim = self.alone.claim(scope, WHAT).await?.ok_or(SigningError::Busy)?;
         let mut created = None;
-        let made = self.make(scope, &claim, &mut created).await;
+        let work = self.make(scope, &claim, &mut created);
+        let made = self.alone.keeping(scope, &claim, work).await;
         let unclear = match made {
             Err(SigningError::Provider(ProviderError::Unclear(_))) => Some(self.store.begin(scope).await),
             _ => None,

@@ -11,26 +11,30 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
-use voxanne_credentials::CredentialProvider;
+use voxanne_credentials::{Brought, CredentialProvider};
 use voxanne_kernel::{OrgScope, Timestamp, ids::MessagingProviderId};
 use voxanne_messaging::{
     accounts_book::{BookError, Change, Entry, KeepError, NewEntry},
     channel::{Channel, Provider},
     send::WebhookAddresses,
 };
-use voxanne_tenancy::Role;
 
-use super::test::{self, Tested};
+use super::{
+    account_bodies::{AddEmailBody, AddSmsBody, ChangeEmailBody, ChangeSmsBody},
+    test::{self, Tested},
+};
 use crate::{
     app::App,
     http::{
-        extract::{Caller, Id},
+        extract::{Admin, Id},
+        idempotency::RequestOrigin,
         integration_bodies::{ConnectBody, Shape},
-        integrations::sentence,
+        integration_fields::{fields_of, merged},
+        integrations::{changed, rejected, sentence},
         json::Body,
-        members::member_problem,
         problem::{Problem, ProblemBody},
     },
+    wiring::sender_accounts::Offered,
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -85,80 +89,14 @@ pub(super) struct ProviderAccountsBody {
     data: Vec<ProviderAccountBody>,
 }
 
-/// An account for texts as it is added: whom with, what it takes to use it, and in which order it is asked.
-#[derive(Debug, utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes the body; it is read by what the provider's own takes")]
-#[schema(as = AddSmsProviderBody)]
-struct AddSmsBody {
-    /// `TWILIO`, `AFRICASTALKING` or `TERMII`, in any case. Beside it the fields of that provider, as in
-    /// `PUT /api/integrations/{provider}`, with `fromNumber` for the number of a Twilio account.
-    #[schema(example = "TWILIO", rename = "providerType")]
-    provider_type: String,
-    /// 0 to 1,000; 100 unless given. The lowest is asked first.
-    priority: Option<i32>,
-    /// Whether it is asked; true unless given.
-    #[schema(rename = "isActive")]
-    is_active: Option<bool>,
-}
+/// What every body may hold beside the fields of providers.
+const COMMON: &[&str] = &["providerType", "priority", "isActive", "active"];
 
-/// An account for e-mails as it is added: whom with, what it takes to use it, and in which order it is asked.
-#[derive(Debug, utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes the body; it is read by what the provider's own takes")]
-#[schema(as = AddEmailProviderBody)]
-struct AddEmailBody {
-    /// `resend`, `sendgrid`, `mailgun`, `smtp`, `postmark` or `ses`, in any case. Beside it the fields of that provider,
-    /// as in `PUT /api/integrations/{provider}`.
-    #[schema(example = "resend", rename = "providerType")]
-    provider_type: String,
-    /// 0 to 1,000; 100 unless given. The lowest is asked first.
-    priority: Option<i32>,
-    /// Whether it is asked; true unless given.
-    #[schema(rename = "isActive")]
-    is_active: Option<bool>,
+/// Whether some provider of the channel has this field.
+fn is_known(channel: Channel, name: &str) -> bool {
+    let of = |provider: &Provider| fields_of(credential_provider(*provider)).contains(&name);
+    COMMON.contains(&name) || channel.brought().iter().any(of)
 }
-
-/// What is to be different of an account.
-#[derive(Debug, utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes the body; it is read by what the provider's own takes")]
-#[schema(as = ChangeProviderAccountBody)]
-struct ChangeBody {
-    /// 0 to 1,000; the lowest is asked first.
-    priority: Option<i32>,
-    /// Whether it is asked. With any field of the provider, all that it needs have to be given.
-    #[schema(rename = "isActive")]
-    is_active: Option<bool>,
-}
-
-/// Every field that some provider has.
-const KNOWN: &[&str] = &[
-    "providerType",
-    "priority",
-    "isActive",
-    "active",
-    "accountSid",
-    "authToken",
-    "apiKey",
-    "username",
-    "fromNumber",
-    "baseUrl",
-    "senderChannel",
-    "webhookSecret",
-    "accessKeyId",
-    "secretAccessKey",
-    "domain",
-    "region",
-    "configurationSet",
-    "topicArn",
-    "fromEmail",
-    "fromName",
-    "smtpHost",
-    "smtpPort",
-    "smtpUsername",
-    "smtpPassword",
-    "smtpTls",
-    "smtpSecure",
-    "trackingDomain",
-];
 
 /// A body whose fields depend on the provider.
 struct Parts {
@@ -169,11 +107,11 @@ struct Parts {
 
 impl Parts {
     /// Takes out what concerns every provider. Fields that are null count as left out: forms send all they have.
-    fn take(body: Value) -> Result<Self, Problem> {
+    fn take(channel: Channel, body: Value) -> Result<Self, Problem> {
         let Value::Object(mut rest) = body else {
             return Err(Problem::bad_request("validation_failed", "The body must be a JSON object."));
         };
-        if let Some(stray) = rest.keys().find(|name| !KNOWN.contains(&name.as_str())) {
+        if let Some(stray) = rest.keys().find(|name| !is_known(channel, name)) {
             return Err(Problem::invalid(stray.clone(), "is not a known field"));
         }
         rest.retain(|_, value| !value.is_null());
@@ -204,11 +142,41 @@ impl Parts {
         channel.brought().contains(&provider).then_some(provider).ok_or_else(rule)
     }
 
-    /// What opens the account.
-    fn credential(self, provider: Provider) -> Result<voxanne_credentials::Brought, Problem> {
-        let shape = if provider == Provider::Twilio { Shape::Sms } else { Shape::Integration };
-        ConnectBody::of(credential_provider(provider), self.rest, shape)?.into_brought_as(shape)
+    /// What is left of the body that concerns `provider`. Providers of a channel share one body, and forms send all of
+    /// it: what is another's is no mistake.
+    fn fields(self, provider: Provider) -> Map<String, Value> {
+        let own = fields_of(credential_provider(provider));
+        self.rest.into_iter().filter(|(name, _)| own.contains(&name.as_str())).collect()
     }
+}
+
+/// How the bodies of this provider's accounts name their fields.
+fn shape(provider: Provider) -> Shape {
+    if provider == Provider::Twilio { Shape::Sms } else { Shape::Integration }
+}
+
+fn brought(provider: Provider, fields: Map<String, Value>) -> Result<Brought, Problem> {
+    let shape = shape(provider);
+    ConnectBody::of(credential_provider(provider), fields, shape)?.into_brought_as(shape)
+}
+
+/// What opens an account, all of it given.
+pub(super) fn offered(provider: Provider, fields: Map<String, Value>) -> Result<Offered, Problem> {
+    brought(provider, fields).map(Offered::from)
+}
+
+/// What opens an account, where what is not given is as it is stored.
+pub(super) async fn amended(
+    app: &App,
+    scope: &OrgScope,
+    provider: Provider,
+    fields: Map<String, Value>,
+) -> Result<Offered, Problem> {
+    let Some(stored) = app.integrations.connect.stored(scope, credential_provider(provider)).await? else {
+        return offered(provider, fields);
+    };
+    let brought = brought(provider, merged(fields, &stored.brought))?;
+    Ok(Offered { brought, over: Some(stored) })
 }
 
 /// The provider's name among credentials.
@@ -235,11 +203,6 @@ fn shown(channel: Channel, provider: Provider) -> String {
     }
 }
 
-pub(super) async fn admit(app: &App, caller: &Caller) -> Result<(), Problem> {
-    caller.require(Role::Admin)?;
-    app.tenancy.members.require(&caller.scope, Role::Admin).await.map_err(member_problem)
-}
-
 pub(super) fn book_problem(error: BookError, provider: Option<Provider>) -> Problem {
     match error {
         BookError::NotOfChannel => {
@@ -252,17 +215,10 @@ pub(super) fn book_problem(error: BookError, provider: Option<Provider>) -> Prob
         ),
         BookError::NotFound => Problem::not_found(),
         BookError::Credential(KeepError::Rejected { code }) => {
-            let what = provider.map_or(CredentialProvider::Twilio, credential_provider);
-            let problem = Problem::unprocessable(code, sentence(what, code));
-            match code {
-                "number_not_in_account" => problem.detail("fromNumber", "is not in the account"),
-                "sender_not_verified" => {
-                    problem.detail("fromEmail", "is not an address the account may send from")
-                }
-                "host_not_allowed" => problem.detail("host", "must lead to a public address"),
-                _ => problem,
-            }
+            let provider = provider.unwrap_or(Provider::Twilio);
+            shape(provider).named(rejected(credential_provider(provider), code))
         }
+        BookError::Credential(KeepError::Changed) => changed(),
         BookError::Credential(KeepError::Taken) => Problem::conflict(
             "twilio_slot_taken",
             "We manage a Twilio account for this organization. Release its numbers before bringing another.",
@@ -305,8 +261,7 @@ async fn body(app: &App, scope: &OrgScope, entry: Entry) -> Result<ProviderAccou
     })
 }
 
-async fn list(app: &App, caller: &Caller, channel: Channel) -> Result<Json<ProviderAccountsBody>, Problem> {
-    admit(app, caller).await?;
+async fn list(app: &App, caller: &Admin, channel: Channel) -> Result<Json<ProviderAccountsBody>, Problem> {
     let entries = app.messaging.book.list(&caller.scope, channel).await?;
     let mut data = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -315,9 +270,8 @@ async fn list(app: &App, caller: &Caller, channel: Channel) -> Result<Json<Provi
     Ok(Json(ProviderAccountsBody { data }))
 }
 
-async fn add(app: &App, caller: &Caller, channel: Channel, given: Value) -> Result<Response, Problem> {
-    admit(app, caller).await?;
-    let mut parts = Parts::take(given)?;
+async fn add(app: &App, caller: &Admin, channel: Channel, given: Value) -> Result<Response, Problem> {
+    let mut parts = Parts::take(channel, given)?;
     let provider = parts.provider(channel)?;
     let new = NewEntry {
         channel,
@@ -326,8 +280,8 @@ async fn add(app: &App, caller: &Caller, channel: Channel, given: Value) -> Resu
         priority: parts.priority.unwrap_or(NewEntry::PRIORITY),
         active: parts.active.unwrap_or(true),
     };
-    let brought = parts.credential(provider)?;
-    let added = app.messaging.book.add(&caller.scope, new, brought).await;
+    let offered = offered(provider, parts.fields(provider))?;
+    let added = app.messaging.book.add(&caller.scope, new, offered).await;
     let entry = added.map_err(|error| book_problem(error, Some(provider)))?;
     let location = format!("/api/{channel}/providers/{}", entry.id);
     let body = Json(body(app, &caller.scope, entry).await?);
@@ -336,20 +290,21 @@ async fn add(app: &App, caller: &Caller, channel: Channel, given: Value) -> Resu
 
 async fn change(
     app: &App,
-    caller: &Caller,
+    caller: &Admin,
     channel: Channel,
     id: MessagingProviderId,
     given: Value,
 ) -> Result<Json<ProviderAccountBody>, Problem> {
-    admit(app, caller).await?;
-    let mut parts = Parts::take(given)?;
+    let mut parts = Parts::take(channel, given)?;
     let known = app.messaging.book.get(&caller.scope, channel, id).await;
     let provider = known.map_err(|error| book_problem(error, None))?.provider;
     if parts.rest.contains_key("providerType") && parts.provider(channel)? != provider {
         return Err(Problem::invalid("providerType", "cannot be changed; add another account instead"));
     }
     let change = Change { from: None, priority: parts.priority, active: parts.active };
-    let credential = if parts.rest.is_empty() { None } else { Some(parts.credential(provider)?) };
+    let fields = parts.fields(provider);
+    let credential =
+        if fields.is_empty() { None } else { Some(amended(app, &caller.scope, provider, fields).await?) };
     let changed = app.messaging.book.change(&caller.scope, channel, id, change, credential).await;
     let entry = changed.map_err(|error| book_problem(error, Some(provider)))?;
     Ok(Json(body(app, &caller.scope, entry).await?))
@@ -357,11 +312,10 @@ async fn change(
 
 async fn remove(
     app: &App,
-    caller: &Caller,
+    caller: &Admin,
     channel: Channel,
     id: MessagingProviderId,
 ) -> Result<StatusCode, Problem> {
-    admit(app, caller).await?;
     let removed = app.messaging.book.remove(&caller.scope, channel, id).await;
     removed.map_err(|error| book_problem(error, None))?;
     Ok(StatusCode::NO_CONTENT)
@@ -370,11 +324,10 @@ async fn remove(
 /// The account to test: the one of this id, or the active one that is asked first.
 async fn tested(
     app: &App,
-    caller: &Caller,
+    caller: &Admin,
     channel: Channel,
     id: Option<MessagingProviderId>,
 ) -> Result<Provider, Problem> {
-    admit(app, caller).await?;
     if let Some(id) = id {
         let found = app.messaging.book.get(&caller.scope, channel, id).await;
         return Ok(found.map_err(|error| book_problem(error, None))?.provider);
@@ -387,69 +340,78 @@ async fn tested(
 }
 
 macro_rules! channel_routes {
-    ($channel:expr, $base:literal, $what:literal, $new:ty, $test:ty,
+    ($channel:expr, $base:literal, $what:literal, $new:ty, $changed:ty, $test:ty,
      $list:ident, $add:ident, $change:ident, $remove:ident, $try_active:ident, $try_one:ident) => {
-        #[doc = concat!("Lists the accounts that ", $what, " go out through, in the order in which they are asked.")]
-        #[utoipa::path(get, path = $base, tag = "messaging", responses((status = 200, body = ProviderAccountsBody)))]
-        async fn $list(State(app): State<App>, caller: Caller) -> Result<Json<ProviderAccountsBody>, Problem> {
+        #[utoipa::path(get, path = $base, tag = "messaging",
+            summary = concat!("Lists the accounts that ", $what, " go out through, in their order."),
+            responses((status = 200, body = ProviderAccountsBody)))]
+        async fn $list(State(app): State<App>, caller: Admin) -> Result<Json<ProviderAccountsBody>, Problem> {
             list(&app, &caller, $channel).await
         }
 
-        #[doc = concat!("Adds an account for ", $what, ", after its provider has accepted it. For owners and admins.")]
-        #[utoipa::path(post, path = $base, tag = "messaging", request_body = $new,
+        #[utoipa::path(post, path = $base, tag = "messaging",
+            summary = concat!("Adds an account for ", $what, ", after its provider has accepted it."),
+            description = "For owners and admins.",
+            request_body = $new,
             responses((status = 201, body = ProviderAccountBody), (status = 400, body = ProblemBody),
                 (status = 409, body = ProblemBody), (status = 422, body = ProblemBody),
                 (status = 503, body = ProblemBody)))]
         async fn $add(
             State(app): State<App>,
-            caller: Caller,
+            caller: Admin,
             Body(given): Body<Value>,
         ) -> Result<Response, Problem> {
             add(&app, &caller, $channel, given).await
         }
 
-        #[doc = concat!("Changes an account for ", $what, ": its place in the order, whether it is asked, or what opens it.")]
-        #[utoipa::path(patch, path = concat!($base, "/{id}"), tag = "messaging", params(("id" = Uuid, Path)),
-            request_body = ChangeBody,
+        #[utoipa::path(patch, path = concat!($base, "/{id}"), tag = "messaging",
+            summary = concat!("Changes an account for ", $what, ": its place, whether it is asked, or what opens it."),
+            description = "What is left out stays; the provider is asked again where something changes that it judges.",
+            params(("id" = Uuid, Path)),
+            request_body = $changed,
             responses((status = 200, body = ProviderAccountBody), (status = 400, body = ProblemBody),
                 (status = 404, body = ProblemBody), (status = 409, body = ProblemBody),
                 (status = 422, body = ProblemBody), (status = 503, body = ProblemBody)))]
         async fn $change(
             State(app): State<App>,
-            caller: Caller,
+            caller: Admin,
             Id(id): Id<MessagingProviderId>,
             Body(given): Body<Value>,
         ) -> Result<Json<ProviderAccountBody>, Problem> {
             change(&app, &caller, $channel, id, given).await
         }
 
-        #[doc = concat!("Removes an account for ", $what, " and what opens it.")]
-        #[utoipa::path(delete, path = concat!($base, "/{id}"), tag = "messaging", params(("id" = Uuid, Path)),
+        #[utoipa::path(delete, path = concat!($base, "/{id}"), tag = "messaging",
+            summary = concat!("Removes an account for ", $what, " and what opens it."),
+            params(("id" = Uuid, Path)),
             responses((status = 204), (status = 404, body = ProblemBody)))]
         async fn $remove(
             State(app): State<App>,
-            caller: Caller,
+            caller: Admin,
             Id(id): Id<MessagingProviderId>,
         ) -> Result<StatusCode, Problem> {
             remove(&app, &caller, $channel, id).await
         }
 
-        #[doc = concat!("Sends a test through the active account for ", $what, " that is asked first.")]
-        #[utoipa::path(post, path = concat!($base, "/test"), tag = "messaging", request_body = $test,
+        #[utoipa::path(post, path = concat!($base, "/test"), tag = "messaging",
+            summary = concat!("Sends a test through the active account for ", $what, " that is asked first."),
+            request_body = $test,
             responses((status = 200, body = Tested), (status = 400, body = ProblemBody),
                 (status = 403, body = ProblemBody), (status = 409, body = ProblemBody),
                 (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
         async fn $try_active(
             State(app): State<App>,
-            caller: Caller,
+            caller: Admin,
+            origin: RequestOrigin,
             Body(wanted): Body<$test>,
         ) -> Result<Json<Tested>, Problem> {
             let provider = tested(&app, &caller, $channel, None).await?;
-            test::run(&app, &caller, provider, wanted.content()?).await
+            test::run(&app, &caller, origin, provider, wanted.content()?).await
         }
 
-        #[doc = concat!("Sends a test through this account for ", $what, ".")]
-        #[utoipa::path(post, path = concat!($base, "/{id}/test"), tag = "messaging", params(("id" = Uuid, Path)),
+        #[utoipa::path(post, path = concat!($base, "/{id}/test"), tag = "messaging",
+            summary = concat!("Sends a test through this account for ", $what, "."),
+            params(("id" = Uuid, Path)),
             request_body = $test,
             responses((status = 200, body = Tested), (status = 400, body = ProblemBody),
                 (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
@@ -457,12 +419,13 @@ macro_rules! channel_routes {
                 (status = 429, body = ProblemBody)))]
         async fn $try_one(
             State(app): State<App>,
-            caller: Caller,
+            caller: Admin,
             Id(id): Id<MessagingProviderId>,
+            origin: RequestOrigin,
             Body(wanted): Body<$test>,
         ) -> Result<Json<Tested>, Problem> {
             let provider = tested(&app, &caller, $channel, Some(id)).await?;
-            test::run(&app, &caller, provider, wanted.content()?).await
+            test::run(&app, &caller, origin, provider, wanted.content()?).await
         }
     };
 }
@@ -472,6 +435,7 @@ channel_routes!(
     "/api/sms/providers",
     "texts",
     AddSmsBody,
+    ChangeSmsBody,
     test::TestSmsBody,
     sms_list,
     sms_add,
@@ -485,6 +449,7 @@ channel_routes!(
     "/api/email/providers",
     "e-mails",
     AddEmailBody,
+    ChangeEmailBody,
     test::TestEmailBody,
     email_list,
     email_add,

@@ -12,6 +12,7 @@ use voxanne_messaging::{
     providers::Whose,
     stats::{Breaker, Figures, ProviderHealth},
 };
+use voxanne_tenancy::Role;
 
 use super::send::CostBody;
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
         calls::period,
         extract::{Caller, parse_uuid},
         json::Query,
+        principal::Principal,
         problem::{Problem, ProblemBody},
     },
 };
@@ -60,6 +62,8 @@ struct MessagingStatsBody {
     sent: u64,
     delivered: u64,
     failed: u64,
+    /// What all of them cost, one amount for each currency.
+    cost: Vec<CostBody>,
     data: Vec<FiguresBody>,
 }
 
@@ -88,8 +92,9 @@ async fn stats(
     let figures = app.messaging.show.stats(&caller.scope, span.from, span.to).await?;
     let sum = |part: fn(&Figures) -> u64| figures.iter().map(part).sum();
     let (sent, delivered, failed) = (sum(|f| f.sent), sum(|f| f.delivered), sum(|f| f.failed));
+    let cost = Figures::total_costs(&figures).into_iter().map(Into::into).collect();
     let data = figures.into_iter().map(Into::into).collect();
-    Ok(Json(MessagingStatsBody { sent, delivered, failed, data }))
+    Ok(Json(MessagingStatsBody { sent, delivered, failed, cost, data }))
 }
 
 /// How an account has been doing in the last hour.
@@ -100,7 +105,8 @@ struct ProviderHealthBody {
     provider: &'static str,
     /// `organization` or `platform`.
     source: &'static str,
-    /// `healthy`, `degraded` (it failed lately) or `down` (it is left alone for a while).
+    /// `healthy`, `degraded` (it failed lately), `down` (it is left alone for a while) or `failed` (its credential does not
+    /// work).
     status: &'static str,
     /// `closed`: it is asked; `open`: it is left alone; `half_open`: the next message shows whether it works.
     breaker: &'static str,
@@ -133,6 +139,7 @@ impl ProviderHealthBody {
     fn of(health: ProviderHealth, now: Timestamp) -> Self {
         let breaker = health.breaker(now);
         let status = match breaker {
+            _ if health.is_shut => "failed",
             Breaker::Open => "down",
             Breaker::HalfOpen => "degraded",
             Breaker::Closed if health.failures > 0 || health.refused > 0 => "degraded",
@@ -164,7 +171,7 @@ async fn shown(
     wanted: impl Fn(&ProviderHealth) -> bool + Send,
 ) -> Result<Json<ProvidersHealthBody>, Problem> {
     let now = app.base.clock.now();
-    let all = app.messaging.show.health(scope).await?;
+    let all = app.messaging.show.health(scope, &*app.messaging.accounts).await?;
     let data = all.into_iter().filter(wanted).map(|one| ProviderHealthBody::of(one, now)).collect();
     Ok(Json(ProvidersHealthBody { data }))
 }
@@ -176,23 +183,24 @@ async fn health(State(app): State<App>, caller: Caller) -> Result<Json<Providers
     shown(&app, &caller.scope, |_| true).await
 }
 
-/// Shows how one provider, or those of one channel, have been doing for the organization in the last hour.
+/// Shows how one provider, or those of one channel, have been doing for the organization in the last hour. Operators see
+/// every organization's.
 #[utoipa::path(get, path = "/api/health/providers/{type}/{organizationId}", tag = "messaging",
     params(("type" = String, Path, example = "sms", description = "A channel or a provider."),
-        ("organizationId" = uuid::Uuid, Path, description = "The caller's own organization.")),
+        ("organizationId" = uuid::Uuid, Path, description = "The caller's own organization, unless an operator calls.")),
     responses((status = 200, body = ProvidersHealthBody), (status = 400, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 async fn health_of(
     State(app): State<App>,
-    caller: Caller,
+    caller: Principal,
     Path((kind, org)): Path<(String, String)>,
 ) -> Result<Json<ProvidersHealthBody>, Problem> {
     let org = parse_uuid(&org).ok_or_else(|| Problem::invalid("organizationId", "must be a UUID"))?;
-    caller.names(OrgId(org))?;
+    let scope = caller.entering(&app, OrgId(org), Role::Member).await?;
     match (kind.parse::<Channel>(), kind.parse::<Provider>()) {
         // `whatsapp` is both, and carried by two.
-        (Ok(channel), _) => shown(&app, &caller.scope, |one| one.channel == channel).await,
-        (_, Ok(provider)) => shown(&app, &caller.scope, |one| one.provider == provider).await,
+        (Ok(channel), _) => shown(&app, &scope, |one| one.channel == channel).await,
+        (_, Ok(provider)) => shown(&app, &scope, |one| one.provider == provider).await,
         _ => Err(Problem::not_found()),
     }
 }

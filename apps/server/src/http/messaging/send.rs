@@ -1,30 +1,37 @@
 //! `POST /api/messaging/send` and `…/send/bulk`.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 
-use axum::{Json, extract::State};
-use futures_util::{StreamExt, stream};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 use voxanne_kernel::{
     E164, EmailAddress,
-    ids::{OrgId, TemplateId},
+    ids::{MessageId, OrgId, TemplateId},
 };
 use voxanne_messaging::{
     channel::Channel,
     message::{Content, EmailContent, NewMessage, Purpose, Recipient},
     providers::{Cost, WhatsAppBody},
-    send::Queued,
+    send::{Origin, Queued},
     templates::{Rendered, Template, Variables},
 };
 
-use super::problems::{queue_problem, template_problem};
+use super::{
+    VariablesBody,
+    problems::{queue_problem, template_problem},
+};
 use crate::{
     app::App,
     http::{
-        extract::Caller,
+        extract::{Caller, Member},
+        idempotency::{RequestOrigin, Unfinished},
         json::Body,
         problem::{Problem, ProblemBody},
     },
@@ -32,8 +39,6 @@ use crate::{
 
 /// The most recipients of one request.
 const MOST: usize = 1_000;
-/// How many of them are recorded at a time, so that one request does not take the pool.
-const AT_A_TIME: usize = 4;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(send)).routes(routes!(bulk))
@@ -59,7 +64,7 @@ struct SendBody {
     /// One of the organization's templates; for WhatsApp also the name of one that Meta has approved.
     template_id: Option<String>,
     /// What is put into the template. For one of Meta's: `1`, `2`, … and, if it is not `en_US`, `language`.
-    variables: Option<BTreeMap<String, String>>,
+    variables: Option<VariablesBody>,
     /// The caller's own organization, or nothing.
     organization_id: Option<Uuid>,
 }
@@ -70,7 +75,7 @@ struct SendBody {
 struct SentBody {
     success: bool,
     message_id: Uuid,
-    /// `queued`.
+    /// `queued`; how far it is by now where the request was begun before and its answer was lost.
     status: &'static str,
     channel: &'static str,
     /// Who is to carry it, as things are now.
@@ -123,7 +128,7 @@ struct BulkRecipientBody {
     #[schema(example = "+15005550006")]
     to: String,
     /// What is put into the template for this one.
-    variables: Option<BTreeMap<String, String>>,
+    variables: Option<VariablesBody>,
 }
 
 /// The same to many.
@@ -164,6 +169,19 @@ struct BulkResultBody {
     /// The same as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+}
+
+impl BulkResultBody {
+    fn new(to: String, message: Option<&MessageId>, problem: Option<&Problem>) -> Self {
+        let Some(problem) = problem else {
+            return Self { to, success: true, message_id: message.map(|id| id.0), code: None, error: None };
+        };
+        if let Some(cause) = problem.cause_chain() {
+            tracing::warn!(cause, "one of many messages was not recorded");
+        }
+        let (code, error) = (Some(problem.code()), Some(sentence(problem)));
+        Self { to, success: false, message_id: None, code, error }
+    }
 }
 
 /// Where a message's words come from.
@@ -223,12 +241,7 @@ impl Source {
         Ok(Self::Ours { template: Box::new(template), subject })
     }
 
-    fn content(
-        &self,
-        channel: Channel,
-        variables: Option<BTreeMap<String, String>>,
-    ) -> Result<Content, Problem> {
-        let variables: Variables = variables.unwrap_or_default();
+    fn content(&self, channel: Channel, variables: Variables) -> Result<Content, Problem> {
         match self {
             Self::Words { content, subject, html } => {
                 Ok(words(channel, content.clone(), subject.clone(), html.clone()))
@@ -240,6 +253,19 @@ impl Source {
             }
             Self::Approved(name) => approved(name, variables),
         }
+    }
+
+    /// The message to `to`, under the id that it has whenever its request comes.
+    fn message(
+        &self,
+        origin: &Origin,
+        channel: Channel,
+        to: &str,
+        variables: Option<VariablesBody>,
+    ) -> Result<(MessageId, NewMessage), Problem> {
+        let (to, VariablesBody(variables)) = (recipient(channel, to)?, variables.unwrap_or_default());
+        let id = origin.message(&to, &variables);
+        Ok((id, NewMessage::new(to, self.content(channel, variables)?, Purpose::Direct)))
     }
 }
 
@@ -298,67 +324,81 @@ fn channel(text: &str) -> Result<Channel, Problem> {
 /// `/api/messages`.
 ///
 /// Refused are recipients who opted out (409 `recipient_opted_out`), messages nobody can carry (422 `no_provider`),
-/// and those that there are no credits for (402 `insufficient_credits`).
+/// those that there are no credits for (402 `insufficient_credits`), and those above the organization's own caps (429
+/// `daily_cap_reached`, `monthly_cap_reached`).
 #[utoipa::path(post, path = "/api/messaging/send", tag = "messaging", request_body = SendBody,
     responses((status = 200, body = SentBody), (status = 400, body = ProblemBody),
-        (status = 402, body = ProblemBody), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody),
+        (status = 402, body = ProblemBody), (status = 403, body = ProblemBody),
+        (status = 404, description = "`template_not_found`", body = ProblemBody), (status = 409, body = ProblemBody),
         (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
 async fn send(
     State(app): State<App>,
-    caller: Caller,
+    caller: Member,
+    RequestOrigin(origin): RequestOrigin,
     Body(body): Body<SendBody>,
 ) -> Result<Json<SentBody>, Problem> {
     if let Some(org) = body.organization_id {
         caller.names(OrgId(org))?;
     }
     let channel = channel(&body.channel)?;
-    let to = recipient(channel, &body.to)?;
+    recipient(channel, &body.to)?;
     let source =
         Source::read(&app, &caller, channel, (body.content, body.template_id), (body.subject, body.html))
             .await?;
-    let new = NewMessage::new(to, source.content(channel, body.variables)?, Purpose::Direct);
-    let queued = app.messaging.queue.run(&caller.scope, new).await.map_err(queue_problem)?;
+    let (id, new) = source.message(&origin, channel, &body.to, body.variables)?;
+    let queued = app.messaging.queue.run_once(&caller.scope, id, new).await;
+    let queued = queued.map_err(|error| queue_problem(channel, error))?;
     Ok(Json(queued.into()))
 }
 
 /// Sends the same to many, each on its own: what is wrong with one does not stop the others, and is told beside it.
+///
+/// A recipient who is named twice with the same variables gets one message, which is told of twice. With an
+/// `Idempotency-Key` the request may be repeated until it is answered, also after a crash in the middle: who has a
+/// message by then gets no other one.
 #[utoipa::path(post, path = "/api/messaging/send/bulk", tag = "messaging", request_body = BulkBody,
     responses((status = 200, body = BulkSentBody), (status = 400, body = ProblemBody),
-        (status = 422, body = ProblemBody)))]
+        (status = 404, description = "`template_not_found`", body = ProblemBody), (status = 422, body = ProblemBody)))]
 async fn bulk(
     State(app): State<App>,
-    caller: Caller,
+    caller: Member,
+    RequestOrigin(origin): RequestOrigin,
     Body(body): Body<BulkBody>,
-) -> Result<Json<BulkSentBody>, Problem> {
+) -> Result<Response, Problem> {
     let channel = channel(&body.channel)?;
     if !(1..=MOST).contains(&body.recipients.len()) {
         return Err(Problem::invalid("recipients", format!("must be 1 to {MOST}")));
     }
     let parts = ((body.content, body.template_id), (body.subject, None));
-    let source = &Source::read(&app, &caller, channel, parts.0, parts.1).await?;
-    let (app, caller) = (&app, &caller);
-    let one = |BulkRecipientBody { to, variables }| async move {
-        let outcome = async {
-            let new = NewMessage::new(
-                recipient(channel, &to)?,
-                source.content(channel, variables)?,
-                Purpose::Direct,
-            );
-            app.messaging.queue.run(&caller.scope, new).await.map_err(queue_problem)
-        };
-        match outcome.await {
-            Ok(queued) => {
-                BulkResultBody { to, success: true, message_id: Some(queued.id.0), code: None, error: None }
+    let source = Source::read(&app, &caller, channel, parts.0, parts.1).await?;
+    let (mut wanted, mut messages, mut given) = (HashSet::new(), Vec::new(), Vec::new());
+    for BulkRecipientBody { to, variables } in body.recipients {
+        let message = source.message(&origin, channel, &to, variables).map(|(id, new)| {
+            if wanted.insert(id) {
+                messages.push((id, new));
             }
-            Err(problem) => {
-                if let Some(cause) = problem.cause_chain() {
-                    tracing::warn!(cause, "one of many messages was not recorded");
-                }
-                let (code, error) = (Some(problem.code()), Some(sentence(&problem)));
-                BulkResultBody { to, success: false, message_id: None, code, error }
-            }
-        }
+            id
+        });
+        given.push((to, message));
+    }
+    let outcomes: HashMap<_, _> = {
+        let recorded = app.messaging.queue.run_all(&caller.scope, &messages).await;
+        let told = recorded.into_iter().map(|outcome| outcome.map_err(|error| queue_problem(channel, error)));
+        messages.iter().map(|(id, _)| *id).zip(told).collect()
     };
-    let results = stream::iter(body.recipients).map(one).buffered(AT_A_TIME).collect().await;
-    Ok(Json(BulkSentBody { results }))
+    let mut is_finished = true;
+    let result = |(to, message): (String, Result<MessageId, Problem>)| {
+        let problem = match &message {
+            Ok(id) => outcomes.get(id).and_then(|outcome| outcome.as_ref().err()),
+            Err(problem) => Some(problem),
+        };
+        is_finished &= problem.is_none_or(|problem| !problem.status().is_server_error());
+        BulkResultBody::new(to, message.as_ref().ok(), problem)
+    };
+    let results = given.into_iter().map(result).collect();
+    let mut response = Json(BulkSentBody { results }).into_response();
+    if !is_finished {
+        response.extensions_mut().insert(Unfinished);
+    }
+    Ok(response)
 }

@@ -5,17 +5,19 @@ use std::time::Duration;
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use voxanne_kernel::{E164, EmailAddress};
+use voxanne_kernel::{E164, EmailAddress, OrgScope};
 use voxanne_messaging::{
     channel::Provider,
     message::{Content, EmailContent, MessageStatus, NewMessage, Purpose, Recipient},
     providers::WhatsAppBody,
+    send::Queued,
+    templates::Variables,
 };
 
 use super::problems::queue_problem;
 use crate::{
     app::App,
-    http::{extract::Caller, problem::Problem},
+    http::{extract::Admin, idempotency::RequestOrigin, problem::Problem},
 };
 
 /// What is sent when nothing else is said.
@@ -92,18 +94,24 @@ fn phone(text: &str) -> Result<Recipient, Problem> {
     E164::new(text).map(Recipient::Phone).map_err(|rule| Problem::invalid("phoneNumber", rule.to_string()))
 }
 
-/// Sends through the organization's account at `provider` and nobody else, and waits a while for what comes of it.
-pub(super) async fn run(
+/// What has become of a trial message.
+pub(in crate::http) struct Outcome {
+    /// Whether the provider took it, or has not said so yet.
+    pub(in crate::http) success: bool,
+    pub(in crate::http) status: MessageStatus,
+    /// Our name for why it was not taken.
+    pub(in crate::http) error: Option<String>,
+}
+
+/// Waits a while for what a provider makes of a message.
+pub(in crate::http) async fn outcome(
     app: &App,
-    caller: &Caller,
-    provider: Provider,
-    (to, content): (Recipient, Content),
-) -> Result<Json<Tested>, Problem> {
-    let new = NewMessage { through: Some(provider), ..NewMessage::new(to, content, Purpose::Test) };
-    let queued = app.messaging.queue.run(&caller.scope, new).await.map_err(queue_problem)?;
+    scope: &OrgScope,
+    queued: &Queued,
+) -> Result<Outcome, Problem> {
     let settled = async {
         loop {
-            match app.messaging.show.get(&caller.scope, queued.id).await? {
+            match app.messaging.show.get(scope, queued.id).await? {
                 Some(view) if view.status != MessageStatus::Queued => return Ok::<_, Problem>(view),
                 _ => tokio::time::sleep(LOOK).await,
             }
@@ -114,6 +122,23 @@ pub(super) async fn run(
         Err(_) => (queued.status, None),
     };
     let success = matches!(status, MessageStatus::Queued | MessageStatus::Sent | MessageStatus::Delivered);
+    Ok(Outcome { success, status, error })
+}
+
+/// Sends through the organization's account at `provider` and nobody else, and waits a while for what comes of it.
+pub(super) async fn run(
+    app: &App,
+    caller: &Admin,
+    RequestOrigin(origin): RequestOrigin,
+    provider: Provider,
+    (to, content): (Recipient, Content),
+) -> Result<Json<Tested>, Problem> {
+    let id = origin.message(&to, &Variables::new());
+    let channel = content.channel();
+    let new = NewMessage { through: Some(provider), ..NewMessage::new(to, content, Purpose::Test) };
+    let queued = app.messaging.queue.run_once(&caller.scope, id, new).await;
+    let queued = queued.map_err(|error| queue_problem(channel, error))?;
+    let Outcome { success, status, error } = outcome(app, &caller.scope, &queued).await?;
     Ok(Json(Tested {
         success,
         message_id: queued.id.0,

@@ -2,8 +2,9 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa_axum::{router::OpenApiRouter, routes};
+use voxanne_credentials::{Brought, CredentialProvider, ExposeSecret, ResolveError, Whatsapp};
 use voxanne_kernel::Timestamp;
 use voxanne_messaging::{
     accounts_book::{Change, NewEntry},
@@ -11,17 +12,19 @@ use voxanne_messaging::{
 };
 
 use super::{
-    accounts::{admit, book_problem, webhook_url},
+    accounts::{amended, book_problem, offered, webhook_url},
     test,
 };
 use crate::{
     app::App,
     http::{
-        extract::Caller,
-        integration_bodies::{ConnectBody, Shape, WhatsappAccountBody},
+        extract::Admin,
+        idempotency::RequestOrigin,
+        integration_bodies::WhatsappAccountBody,
         json::Body,
         problem::{Problem, ProblemBody},
     },
+    wiring::sender_accounts::Offered,
 };
 
 const PROVIDER: Provider = Provider::Whatsapp;
@@ -53,23 +56,39 @@ struct WhatsappConfigBody {
     /// What Meta is to be given as the address for events.
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_url: Option<String>,
+    /// What Meta is to be given beside it, if we made it; one that was typed in is not shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verify_token: Option<String>,
 }
 
-/// What may be done with the account beside replacing it.
+/// What is to be different of the account, or what is to be done with it.
 #[derive(Debug, utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes the body; it is read field by field")]
-#[schema(as = WhatsappActionBody)]
+#[schema(as = ChangeWhatsappBody, rename_all = "camelCase")]
 struct ActionBody {
-    /// `test`: sends a message. Without it the body is an account as in `POST`.
+    /// `test`: sends a message, with `phoneNumber` and `message` and nothing else. Without it the body is a part of an
+    /// account.
     #[schema(example = "test")]
     action: Option<String>,
-    /// To whom, E.164.
-    #[schema(rename = "phoneNumber", example = "+15005550006")]
-    phone_number: Option<String>,
+    /// With `action`: what is sent.
     message: Option<String>,
+    business_account_id: Option<String>,
+    phone_number_id: Option<String>,
+    #[schema(value_type = Option<String>, format = Password, write_only)]
+    access_token: Option<String>,
+    /// What delivery events are signed with.
+    #[schema(value_type = Option<String>, format = Password, write_only)]
+    app_secret: Option<String>,
+    /// What Meta presents when it checks our address for events.
+    #[schema(value_type = Option<String>, format = Password, write_only)]
+    verify_token: Option<String>,
+    /// E.164. With `action`: to whom; without it: the account's own number.
+    #[schema(example = "+15005550006")]
+    phone_number: Option<String>,
+    display_name: Option<String>,
 }
 
-async fn shown(app: &App, caller: &Caller) -> Result<WhatsappConfigBody, Problem> {
+async fn shown(app: &App, caller: &Admin) -> Result<WhatsappConfigBody, Problem> {
     let wanted = super::accounts::credential_provider(PROVIDER);
     let all = app.integrations.list.run(&caller.scope).await?;
     let found = all.into_iter().find(|one| one.provider == wanted).and_then(|one| one.configured);
@@ -83,6 +102,7 @@ async fn shown(app: &App, caller: &Caller) -> Result<WhatsappConfigBody, Problem
             status: None,
             last_verified: None,
             webhook_url: None,
+            verify_token: None,
         });
     };
     let text = |name: &str| found.metadata.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
@@ -95,23 +115,60 @@ async fn shown(app: &App, caller: &Caller) -> Result<WhatsappConfigBody, Problem
         status: Some(found.status.as_str()),
         last_verified: found.last_verified,
         webhook_url: Some(webhook_url(app, &caller.scope, PROVIDER).await?),
+        verify_token: shown_verify_token(app, caller).await?,
     })
 }
 
-/// Stores the account, in the place of what is there.
-async fn store(app: &App, caller: &Caller, body: Value) -> Result<(), Problem> {
+async fn shown_verify_token(app: &App, caller: &Admin) -> Result<Option<String>, Problem> {
+    Ok(match stored(app, caller).await {
+        Ok(Some(account)) => account.shown_verify_token().map(ToOwned::to_owned),
+        // Whoever looks shall see how the account stands all the same.
+        Ok(None) | Err(ResolveError::Unreadable(_)) => None,
+        Err(error) => return Err(error.into()),
+    })
+}
+
+async fn stored(app: &App, caller: &Admin) -> Result<Option<Whatsapp>, ResolveError> {
+    let found = app.integrations.connect.stored(&caller.scope, CredentialProvider::Whatsapp).await?;
+    Ok(match found.map(|found| found.brought) {
+        Some(Brought::Whatsapp(account)) => Some(account),
+        _ => None,
+    })
+}
+
+/// The fields of a body. Those that are null count as left out.
+fn fields(body: Value) -> Result<Map<String, Value>, Problem> {
     let Value::Object(mut fields) = body else {
         return Err(Problem::bad_request("validation_failed", "The body must be a JSON object."));
     };
     fields.retain(|_, value| !value.is_null());
-    let shape = Shape::Integration;
-    let wanted = super::accounts::credential_provider(PROVIDER);
-    let brought = ConnectBody::of(wanted, fields, shape)?.into_brought_as(shape)?;
+    Ok(fields)
+}
+
+/// A whole account, for the place of what is there. The secrets of its webhook that are left out stay as they are as
+/// long as the business account does: nobody can look them up here to repeat them.
+async fn whole(app: &App, caller: &Admin, body: Value) -> Result<Offered, Problem> {
+    let mut fields = fields(body)?;
+    if let Some(stored) = stored(app, caller).await?
+        && fields.get("businessAccountId").and_then(Value::as_str) == Some(&stored.business_account_id)
+    {
+        let secrets = [("appSecret", &stored.app_secret), ("verifyToken", &stored.verify_token)];
+        for (name, secret) in secrets {
+            if let Some(secret) = secret {
+                fields.entry(name).or_insert_with(|| secret.expose_secret().into());
+            }
+        }
+    }
+    offered(PROVIDER, fields)
+}
+
+/// Stores the account.
+async fn store(app: &App, caller: &Admin, offered: Offered) -> Result<(), Problem> {
     let (book, scope) = (&app.messaging.book, &caller.scope);
     let known = book.list(scope, Channel::Whatsapp).await?.into_iter().find(|one| one.provider == PROVIDER);
     let stored = if let Some(known) = known {
         let change = Change { active: Some(true), ..Change::default() };
-        book.change(scope, Channel::Whatsapp, known.id, change, Some(brought)).await
+        book.change(scope, Channel::Whatsapp, known.id, change, Some(offered)).await
     } else {
         let new = NewEntry {
             channel: Channel::Whatsapp,
@@ -120,7 +177,7 @@ async fn store(app: &App, caller: &Caller, body: Value) -> Result<(), Problem> {
             priority: NewEntry::PRIORITY,
             active: true,
         };
-        book.add(scope, new, brought).await
+        book.add(scope, new, offered).await
     };
     stored.map(drop).map_err(|error| book_problem(error, Some(PROVIDER)))
 }
@@ -128,38 +185,40 @@ async fn store(app: &App, caller: &Caller, body: Value) -> Result<(), Problem> {
 /// Shows the organization's WhatsApp account, without its secrets.
 #[utoipa::path(get, path = "/api/whatsapp/config", tag = "messaging",
     responses((status = 200, body = WhatsappConfigBody)))]
-async fn show(State(app): State<App>, caller: Caller) -> Result<Json<WhatsappConfigBody>, Problem> {
-    admit(&app, &caller).await?;
+async fn show(State(app): State<App>, caller: Admin) -> Result<Json<WhatsappConfigBody>, Problem> {
     Ok(Json(shown(&app, &caller).await?))
 }
 
-/// Connects a WhatsApp account, after Meta has accepted it. For owners and admins.
+/// Connects a WhatsApp account, after Meta has accepted it, in the place of one that is there. Without `verifyToken` we
+/// make one and show it. `appSecret` and `verifyToken` of the same business account stay as they are where they are left
+/// out. For owners and admins.
 #[utoipa::path(post, path = "/api/whatsapp/config", tag = "messaging", request_body = WhatsappAccountBody,
     responses((status = 201, body = WhatsappConfigBody), (status = 400, body = ProblemBody),
         (status = 422, body = ProblemBody), (status = 503, body = ProblemBody)))]
 async fn put(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Body(body): Body<Value>,
 ) -> Result<(StatusCode, Json<WhatsappConfigBody>), Problem> {
-    admit(&app, &caller).await?;
-    store(&app, &caller, body).await?;
+    let offered = whole(&app, &caller, body).await?;
+    store(&app, &caller, offered).await?;
     Ok((StatusCode::CREATED, Json(shown(&app, &caller).await?)))
 }
 
-/// Sends a test message (`action: "test"`), or replaces the account.
+/// Sends a test message (`action: "test"`), or changes the account: what is left out or null stays.
 #[utoipa::path(put, path = "/api/whatsapp/config", tag = "messaging", request_body = ActionBody,
     responses((status = 200, description = "What came of the test, or the account.", body = test::Tested),
         (status = 400, body = ProblemBody), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody),
         (status = 422, body = ProblemBody), (status = 429, body = ProblemBody), (status = 503, body = ProblemBody)))]
 async fn change(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
+    origin: RequestOrigin,
     Body(body): Body<Value>,
 ) -> Result<Json<Value>, Problem> {
-    admit(&app, &caller).await?;
-    let Some(action) = body.get("action") else {
-        store(&app, &caller, body).await?;
+    let Some(action) = body.get("action").filter(|action| !action.is_null()) else {
+        let offered = amended(&app, &caller.scope, PROVIDER, fields(body)?).await?;
+        store(&app, &caller, offered).await?;
         return value(&shown(&app, &caller).await?);
     };
     if action != "test" {
@@ -178,15 +237,14 @@ async fn change(
     };
     let to = text("phoneNumber")?.ok_or_else(|| Problem::invalid("phoneNumber", "must be given"))?;
     let content = test::whatsapp(&to, text("message")?)?;
-    let Json(tested) = test::run(&app, &caller, PROVIDER, content).await?;
+    let Json(tested) = test::run(&app, &caller, origin, PROVIDER, content).await?;
     value(&tested)
 }
 
 /// Removes the account.
 #[utoipa::path(delete, path = "/api/whatsapp/config", tag = "messaging",
     responses((status = 204), (status = 404, body = ProblemBody)))]
-async fn remove(State(app): State<App>, caller: Caller) -> Result<StatusCode, Problem> {
-    admit(&app, &caller).await?;
+async fn remove(State(app): State<App>, caller: Admin) -> Result<StatusCode, Problem> {
     let (book, scope) = (&app.messaging.book, &caller.scope);
     let known = book.list(scope, Channel::Whatsapp).await?.into_iter().find(|one| one.provider == PROVIDER);
     let known = known.ok_or_else(Problem::not_found)?;

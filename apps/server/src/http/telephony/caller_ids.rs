@@ -9,13 +9,14 @@ use voxanne_kernel::{Timestamp, ids::CallerIdId};
 use voxanne_telephony::hybrid::{CallerId, CallerIdName, Code, State as Proof, Status};
 
 use super::{
-    admit, phone_number,
+    phone_number,
     problems::{confirm_code_problem, initiate_problem, look_problem, remove_problem},
+    with_phone_number,
 };
 use crate::{
     app::App,
     http::{
-        extract::{Caller, Id},
+        extract::{Admin, Caller, Id},
         json::Body,
         problem::{Problem, ProblemBody},
     },
@@ -152,10 +153,10 @@ pub(super) struct DoneBody {
         (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
 async fn initiate(
     State(app): State<App>,
-    caller: Caller,
-    Body(body): Body<InitiateBody>,
+    caller: Admin,
+    body: Result<Body<InitiateBody>, Problem>,
 ) -> Result<Json<InitiatedBody>, Problem> {
-    admit(&app, &caller).await?;
+    let body = with_phone_number(body)?;
     let number = phone_number("phoneNumber", &body.phone_number)?;
     let name = body.friendly_name.as_deref().map(CallerIdName::new).transpose();
     let name = name.map_err(|error| Problem::invalid("friendlyName", error.to_string()))?;
@@ -197,10 +198,9 @@ async fn progress(
         (status = 429, body = ProblemBody)))]
 async fn confirm(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Body(body): Body<ConfirmBody>,
 ) -> Result<Json<ConfirmedBody>, Problem> {
-    admit(&app, &caller).await?;
     let length = body.verification_code.expose_secret().len();
     if !(1..=LONGEST_CODE).contains(&length) {
         return Err(Problem::invalid("verificationCode", "must be the six digits that were shown"));
@@ -227,10 +227,9 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Json<NumbersBody
     responses((status = 200, body = DoneBody), (status = 429, body = ProblemBody)))]
 async fn remove(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Id(id): Id<CallerIdId>,
 ) -> Result<Json<DoneBody>, Problem> {
-    admit(&app, &caller).await?;
     let removed = app.hybrid.remove.run(&caller.scope, id).await;
     let removed = removed.map_err(|error| remove_problem(error, app.base.clock.now()))?;
     let message = if removed.erase.is_empty() {

@@ -15,7 +15,6 @@ use voxanne_kernel::ids::{CallerIdId, ForwardingConfigId};
 use voxanne_telephony::hybrid::{ForwardingConfig, Plan, TestOutcome};
 
 use super::{
-    admit,
     caller_ids::{DoneBody, to_dial},
     forwarding_bodies::{ConfigBody, PlanBody, SetUpBody},
     problems::{confirm_problem, set_up_problem, test_problem},
@@ -23,15 +22,18 @@ use super::{
 use crate::{
     app::App,
     http::{
-        extract::{Caller, Id},
+        extract::{Admin, Caller, Id},
         json::{Body, Query},
         problem::{Problem, ProblemBody},
     },
 };
 
-/// How long a request waits for a test call to arrive. A call may take longer than a request may: whoever asks again
-/// hears of the same call.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The route that waits for a test call, and how long it may take: as long as a call may take to arrive, and a moment
+/// for the requests to the provider.
+pub const TEST: (&str, Duration) =
+    ("/api/telephony/forwarding-config/{id}/test", Duration::from_secs(PATIENCE.as_secs() + 20));
+/// How long a request waits for a test call to arrive: until nothing more can be heard of it.
+const PATIENCE: Duration = Duration::from_secs(64);
 /// How often it is looked at meanwhile.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -129,10 +131,9 @@ async fn of(
         (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 async fn set_up(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Body(body): Body<SetUpBody>,
 ) -> Result<(StatusCode, Json<OneConfigBody>), Problem> {
-    admit(&app, &caller).await?;
     let set_up = app.hybrid.forward.set_up(&caller.scope, body.into_setup()?).await;
     let (config, plan) = set_up.map_err(set_up_problem)?;
     Ok((StatusCode::CREATED, Json(OneConfigBody::new(&config, plan))))
@@ -159,10 +160,9 @@ async fn preview(
         (status = 409, body = ProblemBody)))]
 async fn confirm(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Body(body): Body<ConfirmForwardingBody>,
 ) -> Result<Json<ForwardingConfirmedBody>, Problem> {
-    admit(&app, &caller).await?;
     let id = ForwardingConfigId(body.forwarding_config_id);
     let config = app.hybrid.forward.confirm(&caller.scope, id).await.map_err(confirm_problem)?;
     Ok(Json(ForwardingConfirmedBody {
@@ -172,19 +172,17 @@ async fn confirm(
     }))
 }
 
-/// Calls the phone and waits for the call to reach the organization's number: 200 with what came of it. A call has 60
-/// seconds, which is longer than a request may take: 202 with `pending` after half a minute; ask again to hear of the
-/// same call.
+/// Calls the phone and waits for the call to reach the organization's number, which it has 60 seconds for: 200 with what
+/// came of it. 202 with `pending` from a server that is being stopped; ask again to hear of the same call.
 #[utoipa::path(post, path = "/api/telephony/forwarding-config/{id}/test", tag = "telephony",
     params(("id" = Uuid, Path)),
     responses((status = 200, body = TestCallBody), (status = 202, body = TestCallBody),
         (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 async fn test(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Id(id): Id<ForwardingConfigId>,
 ) -> Result<Response, Problem> {
-    admit(&app, &caller).await?;
     let tests = &app.hybrid.test;
     let mut outcome = tests.run(&caller.scope, id).await.map_err(test_problem)?;
     let mut waited = Duration::ZERO;
@@ -228,10 +226,9 @@ fn told(outcome: TestOutcome) -> Response {
     params(("configId" = Uuid, Path)), responses((status = 200, body = DoneBody)))]
 async fn disable(
     State(app): State<App>,
-    caller: Caller,
+    caller: Admin,
     Id(id): Id<ForwardingConfigId>,
 ) -> Result<Json<DoneBody>, Problem> {
-    admit(&app, &caller).await?;
     let config = app.hybrid.forward.disable(&caller.scope, id).await?.ok_or_else(Problem::not_found)?;
     let codes = planned(&config)?.erase_codes();
     let message = format!("The forwarding is disabled. Calls still go there until you {}", to_dial(&codes));

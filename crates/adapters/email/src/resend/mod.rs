@@ -15,8 +15,10 @@ pub use events::ResendEvents;
 pub use send::ResendEmail;
 
 pub(crate) const BASE: &str = "https://api.resend.com";
-/// Enough pages of domains for any account; what is beyond them counts as not listed.
+/// Enough pages of domains for any account; one with more is not held to what is listed.
 const PAGES: usize = 20;
+/// Resend's own domain, from which every account may send to itself.
+const TESTING: &str = "resend.dev";
 
 /// Speaks to Resend.
 #[derive(Debug, Clone)]
@@ -61,12 +63,12 @@ impl Client {
         Ok(Self(Api::new("resend", base, BASE, limits)?))
     }
 
-    /// Whether the key opens the account, and whether the account knows the sender's domain as a failed one. Any other
-    /// state may still become good, and a domain that is not listed is refused only when something is sent: a key is
-    /// not worse for either.
+    /// Whether the key opens the account, and whether the account has the sender's domain. A domain that failed is
+    /// refused, and so is one that is missing among others; any other state may still become good. An account without
+    /// any domain is one that has just been opened: what it may send from shows when it does.
     pub(crate) async fn verify(&self, account: &Resend) -> Result<Verdict, ProviderError> {
         let sender = domain(&account.from.email);
-        let mut after: Option<String> = None;
+        let (mut after, mut has_others): (Option<String>, bool) = (None, false);
         for _ in 0..PAGES {
             let mut request = self.0.get("/domains").bearer_auth(account.api_key.expose_secret());
             if let Some(after) = &after {
@@ -84,9 +86,15 @@ impl Client {
                     Verdict::Verified
                 });
             }
+            has_others |= !page.data.is_empty();
             after = page.data.into_iter().next_back().and_then(|last| last.id).filter(|_| page.has_more);
             if after.is_none() {
-                break;
+                let is_missing = has_others && !sender.eq_ignore_ascii_case(TESTING);
+                return Ok(if is_missing {
+                    Verdict::Rejected(Rejection::SenderNotVerified)
+                } else {
+                    Verdict::Verified
+                });
             }
         }
         Ok(Verdict::Verified)

@@ -130,9 +130,7 @@ fn refusal(answer: &Answer) -> SendFailure {
     let Refused { name, message: said } = answer.secret_object().unwrap_or_default();
     let source = || named(answer, &name);
     match (answer.status().as_u16(), name.as_str()) {
-        (_, "rate_limit_exceeded" | "concurrent_idempotent_requests" | "resource_locked") => {
-            later(answer.retry_after(), source())
-        }
+        (_, "rate_limit_exceeded" | "resource_locked") => later(answer.retry_after(), source()),
         (_, "daily_quota_exceeded" | "monthly_quota_exceeded" | "email_above_quota") => {
             account("quota_exceeded", source())
         }
@@ -141,8 +139,10 @@ fn refusal(answer: &Answer) -> SendFailure {
             "missing_api_key" | "invalid_api_key" | "restricted_api_key" | "suspended_api_key"
             | "invalid_permission",
         ) => credential(source()),
-        // Something else went out under this key: whether it said the same is not ours to guess.
-        (_, "invalid_idempotent_request") => SendFailure::Unknown(source()),
+        // The same is being looked at already, or something else went out under this key: either may have been taken.
+        (_, "concurrent_idempotent_requests" | "invalid_idempotent_request") => {
+            SendFailure::Unknown(source())
+        }
         // What has been recorded of a bad key.
         (400 | 403, "validation_error") if said.contains("API key") => credential(source()),
         (_, "invalid_from_address") | (403, "validation_error") => account("sender_not_verified", source()),

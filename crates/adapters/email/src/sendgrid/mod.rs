@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use url::Url;
-use voxanne_credentials::{ExposeSecret, Rejection, Verdict, secrets::Sendgrid};
+use voxanne_credentials::{
+    ExposeSecret, Rejection, Verdict,
+    secrets::{Sendgrid, SendgridRegion},
+};
 use voxanne_http::{Answer, ClientError, Limits};
 use voxanne_kernel::{Clock, ProviderError};
 
@@ -17,14 +20,16 @@ use crate::Api;
 pub use events::SendgridEvents;
 pub use send::SendgridEmail;
 
-const BASE: &str = "https://api.sendgrid.com";
+const GLOBAL: &str = "https://api.sendgrid.com";
+const EU: &str = "https://api.eu.sendgrid.com";
 /// What a key must be allowed to be of use.
 const NEEDED: &str = "mail.send";
 
-/// Speaks to SendGrid.
+/// Speaks to SendGrid, which keeps accounts in the European Union at a host of its own.
 #[derive(Clone)]
 pub(crate) struct Client {
-    api: Api,
+    global: Api,
+    eu: Api,
     clock: Arc<dyn Clock>,
 }
 
@@ -47,13 +52,25 @@ struct Problem {
 
 impl Client {
     pub(crate) fn new(base: Option<Url>, limits: Limits, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
-        Ok(Self { api: Api::new("sendgrid", base, BASE, limits)?, clock })
+        Ok(Self {
+            global: Api::new("sendgrid", base.clone(), GLOBAL, limits)?,
+            eu: Api::new("sendgrid", base, EU, limits)?,
+            clock,
+        })
+    }
+
+    /// Where the account lives.
+    fn api(&self, account: &Sendgrid) -> &Api {
+        match account.region {
+            Some(SendgridRegion::Eu) => &self.eu,
+            Some(SendgridRegion::Global) | None => &self.global,
+        }
     }
 
     /// Whether the key is one and may send. Every valid key may ask what it is allowed.
     pub(crate) async fn verify(&self, account: &Sendgrid) -> Result<Verdict, ProviderError> {
-        let request = self.api.get("/v3/scopes").bearer_auth(account.api_key.expose_secret());
-        let answer = self.api.http.read("list_scopes", request).await?;
+        let request = self.api(account).get("/v3/scopes").bearer_auth(account.api_key.expose_secret());
+        let answer = self.api(account).http.read("list_scopes", request).await?;
         match answer.status().as_u16() {
             200 => {
                 let Scopes { scopes } = answer.secret_object()?;
@@ -76,4 +93,32 @@ fn is_out_of_credits(answer: &Answer) -> bool {
     answer.secret_object::<Refused>().is_ok_and(|refused| {
         refused.errors.iter().any(|problem| problem.message.eq_ignore_ascii_case("Maximum credits exceeded"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use voxanne_credentials::secrets::Sender;
+    use voxanne_kernel::SystemClock;
+
+    use super::*;
+
+    #[test]
+    fn an_account_is_asked_for_where_it_lives_unless_something_stands_in() {
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        let check = |base: Option<&str>, region: Option<SendgridRegion>, expected: &str| {
+            let base = base.map(|base| base.parse().unwrap());
+            let client = Client::new(base, Limits::interactive(), Arc::new(SystemClock)).unwrap();
+            let account = Sendgrid {
+                api_key: "SG.x".into(),
+                region,
+                from: Sender { email: "desk@clinic.example".parse().unwrap(), name: None },
+                webhook_public_key: None,
+            };
+            assert_eq!(client.api(&account).base, expected);
+        };
+        check(None, None, "https://api.sendgrid.com");
+        check(None, Some(SendgridRegion::Global), "https://api.sendgrid.com");
+        check(None, Some(SendgridRegion::Eu), "https://api.eu.sendgrid.com");
+        check(Some("http://127.0.0.1:1/x"), Some(SendgridRegion::Eu), "http://127.0.0.1:1/x");
+    }
 }

@@ -55,7 +55,7 @@ impl SendgridEmail {
         };
         let request = self.request(Method::POST, "/v3/logs").json(&query);
         // A search changes nothing, whatever its method.
-        let answer = self.client.api.http.read("search_logs", request).await?;
+        let answer = self.client.api(&self.account).http.read("search_logs", request).await?;
         match answer.status().as_u16() {
             200 => {}
             // The key may not look, or the account has no such logs.
@@ -65,7 +65,9 @@ impl SendgridEmail {
         let Page { messages } = answer.secret_object()?;
         let is_whole = messages.len() < MOST as usize;
         let is_candidate = |one: &Logged| {
-            one.to_email.eq_ignore_ascii_case(&sought.to) && one.subject == sought.subject_or_body
+            one.to_email.eq_ignore_ascii_case(&sought.to)
+                && one.subject == sought.subject_or_body
+                && !sought.is_another(external_id(one))
         };
         let candidates: Vec<_> = messages.into_iter().filter(is_candidate).collect();
         let mut unsaid = Vec::new();
@@ -89,7 +91,7 @@ impl SendgridEmail {
             return Ok(Match::Unsaid);
         }
         let request = self.request(Method::GET, &format!("/v3/logs/{}", one.sg_message_id));
-        let answer = self.client.api.http.read("get_log", request).await?;
+        let answer = self.client.api(&self.account).http.read("get_log", request).await?;
         if !answer.status().is_success() {
             return Ok(Match::Unsaid);
         }
@@ -103,8 +105,12 @@ impl SendgridEmail {
 }
 
 fn found(one: &Logged) -> Found {
-    let id = one.sg_message_id.split('.').next().map(str::to_owned);
-    Found::Yes(Accepted { external_id: id, ..Accepted::default() })
+    Found::Yes(Accepted { external_id: Some(external_id(one).to_owned()), ..Accepted::default() })
+}
+
+/// What it was called when it was taken; more stands behind a dot.
+fn external_id(one: &Logged) -> &str {
+    one.sg_message_id.split_once('.').map_or(&one.sg_message_id, |(id, _)| id)
 }
 
 /// Our argument in a log. UNCONFIRMED: under which of two names, and whether as an object or as its text.

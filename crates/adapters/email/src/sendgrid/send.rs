@@ -110,7 +110,8 @@ impl EmailProvider for SendgridEmail {
                 .collect(),
         };
         let request = self.request(Method::POST, "/v3/mail/send").json(&sending);
-        let answer = self.client.api.http.write("send_mail", request).await.map_err(unanswered)?;
+        let answer =
+            self.client.api(&self.account).http.write("send_mail", request).await.map_err(unanswered)?;
         let id = answer.header("x-message-id").filter(|id| !id.is_empty());
         match (answer.status().as_u16(), id) {
             (202, Some(id)) => Ok(Accepted { external_id: Some(id.to_owned()), ..Accepted::default() }),
@@ -127,7 +128,7 @@ impl EmailProvider for SendgridEmail {
 impl SendgridEmail {
     /// Begins a request with the account's key.
     pub(super) fn request(&self, method: Method, path: &str) -> voxanne_http::RequestBuilder {
-        self.client.api.request(method, path).bearer_auth(self.account.api_key.expose_secret())
+        self.client.api(&self.account).request(method, path).bearer_auth(self.account.api_key.expose_secret())
     }
 
     fn refusal(&self, answer: &Answer) -> SendFailure {

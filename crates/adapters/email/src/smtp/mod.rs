@@ -52,9 +52,13 @@ pub(crate) struct Client {
 enum Halt {
     /// The host is on a private network.
     NotAllowed,
+    /// There is no such host.
+    NotFound,
     /// No TLS, or a certificate for somebody else: the host, port or mode is wrong.
     Insecure,
-    /// The server offers no way to encrypt or to sign in that we speak.
+    /// The server does not offer to encrypt, or does so from the first byte: the port or mode is wrong.
+    WrongMode,
+    /// The server offers no way to sign in that we speak.
     Unusable,
     /// It does not know the user.
     Rejected,
@@ -80,9 +84,9 @@ impl Client {
                 Ok(Verdict::Verified)
             }
             Err(Halt::NotAllowed) => Ok(Verdict::Rejected(Rejection::HostNotAllowed)),
-            Err(Halt::Insecure | Halt::Unusable | Halt::Rejected) => {
-                Ok(Verdict::Rejected(Rejection::Credentials))
-            }
+            Err(Halt::NotFound) => Ok(Verdict::Rejected(Rejection::HostNotFound)),
+            Err(Halt::Insecure | Halt::WrongMode) => Ok(Verdict::Rejected(Rejection::TlsMode)),
+            Err(Halt::Unusable | Halt::Rejected) => Ok(Verdict::Rejected(Rejection::Credentials)),
             Err(Halt::Failure(error)) => Err(error),
         }
     }
@@ -97,6 +101,7 @@ impl Client {
         let addresses = self.reach.addresses(&account.host, account.port).await;
         let addresses = addresses.map_err(|error| match error {
             LookupError::NotPublic(_) => Halt::NotAllowed,
+            LookupError::NotFound(_) => Halt::NotFound,
             error @ LookupError::Unknown(_) => Halt::Failure(later(error)),
         })?;
         let mut connection = Box::pin(self.connect(account, &addresses)).await?;
@@ -120,15 +125,37 @@ impl Client {
                 greet(Line::new(stream, peer), &hello).await
             }
             SmtpTls::StartTls => {
-                let mut connection = greet(Line::new(stream, peer), &hello).await?;
+                let greeted = greet(Line::new(stream, peer), &hello);
+                let Ok(greeted) = tokio::time::timeout(self.patience / 2, greeted).await else {
+                    return Err(self.silence(name, addresses).await);
+                };
+                let mut connection = greeted?;
                 if !connection.can_starttls() {
                     connection.abort().await;
-                    return Err(Halt::Unusable);
+                    return Err(Halt::WrongMode);
                 }
                 let tls = self.parameters(name)?;
                 connection.starttls(tls, &hello).await.map_err(|error| unspoken(&error))?;
                 Ok(connection)
             }
+        }
+    }
+
+    /// Why a server does not greet: it may be waiting for us to encrypt, as servers do on the port for that.
+    async fn silence(&self, name: &str, addresses: &[SocketAddr]) -> Halt {
+        let encrypts_at_once = async {
+            let name = ServerName::try_from(name.to_owned()).map_err(|_| Halt::Insecure)?;
+            let stream = reach(addresses).await?;
+            match self.connector()?.connect(name, stream).await {
+                Ok(_) => Ok(true),
+                // A certificate that is not believed is one all the same.
+                Err(error) => Ok(error.kind() == io::ErrorKind::InvalidData),
+            }
+        };
+        match tokio::time::timeout(self.patience / 4, encrypts_at_once).await {
+            Ok(Ok(true)) => Halt::WrongMode,
+            Ok(Err(halt)) => halt,
+            Ok(Ok(false)) | Err(_) => Halt::Failure(later("the mail server does not greet")),
         }
     }
 

@@ -51,21 +51,30 @@ enum Stage {
 impl EmailProvider for SmtpEmail {
     async fn send(&self, email: &Email) -> Result<Accepted, SendFailure> {
         let mail = mime::write(email, &self.account.from, self.client.clock.now().into())?;
-        let mut connection = self.client.sign_in(&self.account).await.map_err(halted)?;
+        // All of it, the goodbye too, takes no longer than twice the patience: then others take it for abandoned.
         let patience = self.client.patience;
-        let announced = tokio::time::timeout(patience, announce(&mut connection, &mail)).await;
+        let leave = LEAVE.min(patience / 2);
+        let until = tokio::time::Instant::now() + patience;
+        let mut connection = self.client.sign_in(&self.account).await.map_err(halted)?;
+        let announced = tokio::time::timeout_at(until, announce(&mut connection, &mail)).await;
         let announced =
             announced.unwrap_or_else(|_| Err(later(None, "the mail server took too long".into())));
         let said = match announced {
-            Ok(()) => match tokio::time::timeout(patience, connection.message(&mail.bytes)).await {
-                Ok(said) => said.map(|_| ()).map_err(|error| refused(Stage::Mail, &error)),
-                Err(_) => Err(SendFailure::Unknown("the mail server did not say whether it took it".into())),
-            },
+            Ok(()) => {
+                match tokio::time::timeout(patience.saturating_sub(leave), connection.message(&mail.bytes))
+                    .await
+                {
+                    Ok(said) => said.map(|_| ()).map_err(|error| refused(Stage::Mail, &error)),
+                    Err(_) => {
+                        Err(SendFailure::Unknown("the mail server did not say whether it took it".into()))
+                    }
+                }
+            }
             Err(refusal) => Err(refusal),
         };
         // What was said stands, however the server takes its leave. One that fell silent is not waited for again.
         if !matches!(said, Err(SendFailure::Unknown(_))) {
-            tokio::time::timeout(LEAVE, connection.quit()).await.ok();
+            tokio::time::timeout(leave, connection.quit()).await.ok();
         }
         said.map(|()| Accepted { external_id: Some(mail.id), ..Accepted::default() })
     }
@@ -93,8 +102,11 @@ fn halted(halt: Halt) -> SendFailure {
             credential_failed: true,
             source: "the mail server is not on the public internet".into(),
         },
+        Halt::NotFound => account("misconfigured", "there is no such mail server".into()),
         Halt::Insecure => later(None, "the mail server cannot be spoken to in secret".into()),
-        Halt::Unusable => account("misconfigured", "the mail server offers nothing that we speak".into()),
+        Halt::WrongMode | Halt::Unusable => {
+            account("misconfigured", "the mail server offers nothing that we speak".into())
+        }
         Halt::Rejected => credential("the mail server does not know the user".into()),
         Halt::Failure(error) => unanswered(error),
     }

@@ -43,7 +43,7 @@ pub(crate) fn resend(key: &str) -> Resend {
 
 pub(crate) fn sendgrid(key: &str) -> Sendgrid {
     let webhook_public_key = Some(SENDGRID_PUBLIC_KEY.to_owned());
-    Sendgrid { api_key: key.into(), from: sender(), webhook_public_key }
+    Sendgrid { api_key: key.into(), region: None, from: sender(), webhook_public_key }
 }
 
 pub(crate) fn mailgun(key: &str) -> Mailgun {

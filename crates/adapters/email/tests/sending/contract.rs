@@ -126,6 +126,7 @@ async fn looked_up(messages: Value, detail: impl Fn(&str) -> ResponseTemplate) -
         to: "ann@example.com".to_owned(),
         subject_or_body: "Hello".to_owned(),
         since: "2026-01-02T03:04:05.678Z".parse::<Timestamp>().unwrap(),
+        others: Vec::new(),
     };
     let found = SendgridEmail::new(&providers(&server.uri()), Arc::new(sendgrid("SG.x")))
         .look_up(&sought)

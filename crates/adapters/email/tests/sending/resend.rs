@@ -103,7 +103,7 @@ impl Wire for ResendWire {
                 Outcome::account("sender_not_verified"),
             ),
             refused(404, "not_found", "", Outcome::account("misconfigured")),
-            refused(409, "concurrent_idempotent_requests", "", Outcome::Later),
+            refused(409, "concurrent_idempotent_requests", "", Outcome::Unknown),
             refused(409, "resource_locked", "", Outcome::Later),
             refused(409, "invalid_idempotent_request", "", Outcome::Unknown),
             refused(422, "missing_required_field", "", Outcome::message("message_rejected")),

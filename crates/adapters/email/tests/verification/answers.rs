@@ -108,6 +108,7 @@ async fn resends_answers() {
         (200, domains("failed"), "sender_not_verified"),
         (200, domains("partially_failed"), "sender_not_verified"),
         (200, json!({ "data": [] }), "verified"),
+        (200, json!({ "data": [{ "id": "d1", "name": "mail.clinic.example" }] }), "sender_not_verified"),
         (200, json!({ "data": [{ "name": "clinic.example" }, {}], "has_more": true }), "verified"),
         (401, error(401, "restricted_api_key"), "restricted"),
         (401, error(401, "missing_api_key"), "credentials_rejected"),
@@ -121,6 +122,10 @@ async fn resends_answers() {
         assert_eq!(requests[0].url.path(), "/domains");
         assert_eq!(requests[0].headers["authorization"], format!("Bearer {SECRET}"));
     }
+    // Resend's own domain is in no list.
+    let mut trying = resend(SECRET);
+    trying.from.email = "onboarding@resend.dev".parse().unwrap();
+    assert_eq!(stub.asked(&trying, vec![answer(200, &domains("verified"))]).await.0, "verified");
     // An edge in front of the service.
     let edge = text(403, "<html>Attention required</html>");
     assert_eq!(stub.asked(&resend(SECRET), vec![edge]).await.0, "our_fault");

@@ -64,7 +64,12 @@ pub(crate) fn resend(key: &str) -> Resend {
 }
 
 pub(crate) fn sendgrid(key: &str) -> Sendgrid {
-    Sendgrid { api_key: key.into(), from: sender("desk@clinic.example"), webhook_public_key: None }
+    Sendgrid {
+        api_key: key.into(),
+        region: None,
+        from: sender("desk@clinic.example"),
+        webhook_public_key: None,
+    }
 }
 
 pub(crate) fn mailgun(key: &str) -> Mailgun {

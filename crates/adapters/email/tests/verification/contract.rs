@@ -50,8 +50,11 @@ async fn requests(answers: Vec<Value>, ask: impl AsyncFnOnce(String)) -> Vec<Req
 
 #[tokio::test]
 async fn resends_domains_are_listed_as_its_document_says() {
-    let domain = json!({ "id": "d1", "name": "other.example", "status": "verified" });
-    let pages = vec![json!({ "has_more": true, "data": [domain] }), json!({ "has_more": false, "data": [] })];
+    let domain = |name: &str| json!({ "id": "d1", "name": name, "status": "verified" });
+    let pages = vec![
+        json!({ "has_more": true, "data": [domain("other.example")] }),
+        json!({ "has_more": false, "data": [domain("clinic.example")] }),
+    ];
     let sent = requests(pages, async |base| {
         assert_eq!(verify(&providers(&base), &resend("re_x")).await, "verified");
     })

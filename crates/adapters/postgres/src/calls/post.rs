@@ -68,7 +68,7 @@ fn not_sent(refusal: QueueError) -> NotSent {
         QueueError::OptedOut => NotSent::OptedOut,
         QueueError::NoProvider => NotSent::NotConfigured,
         QueueError::InsufficientCredits => NotSent::NoCredit,
-        QueueError::Limited { after } => NotSent::TooMany { after },
+        QueueError::Limited { limit, after } => NotSent::TooMany { limit, after },
         QueueError::NotVerified => NotSent::NotVerified,
         QueueError::Suspended => NotSent::Suspended,
         QueueError::Store(error) => NotSent::Store(error),

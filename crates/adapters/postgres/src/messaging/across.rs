@@ -9,7 +9,8 @@ use voxanne_kernel::{
 };
 use voxanne_messaging::{
     channel::Provider,
-    send::ports::{AcrossOrganizations, KeptEvent, Late, Neglected, Stuck},
+    providers::Whose,
+    send::ports::{AcrossOrganizations, Holders, KeptEvent, Late, Neglected, Other, Others, Stuck},
 };
 
 use super::{
@@ -20,7 +21,16 @@ use crate::{SystemTx, constraint::store_error, sql::to_sql};
 
 const SENDER: &str = "select org_id from messages where id = $1 and is_platform";
 const SENDER_OF_EXTERNAL: &str = "select org_id from messages
-  where provider = $1 and external_id = $2 and is_platform order by created_at desc limit 1";
+  where provider = $1 and external_id = $2 and is_platform and direction = 'outbound'";
+
+/// Our own accounts carry the messages of everybody. What was sent long before is not meant: some providers begin anew.
+const OTHER_HOLDER: &str = "select
+    exists (select from messages where provider = $1 and external_id = $2 and is_platform and direction = 'outbound'
+               and $3 and id <> $5 and sent_at >= $7)
+    or exists (select from messages where org_id = $4 and provider = $1 and external_id = $2 and not is_platform
+               and direction = 'outbound' and not $3 and id <> $5 and sent_at >= $7) as is_known,
+    exists (select from messages where provider = $1 and recipient = $6 and sending_since is not null
+               and is_platform = $3 and ($3 or org_id = $4) and id <> $5) as is_on_its_way";
 
 /// Nobody remembers for longer whose message a shared number sent.
 const WROTE_TO: &str = "select org_id from messages
@@ -38,7 +48,8 @@ const STUCK: &str = "select org_id, id from messages where due_at < $1 order by 
 
 const LATE: &str = "select e.org_id as org, e.is_platform, {} from messaging_events e
    join lateral (select m.id from messages m
-                  where m.org_id = e.org_id and m.provider = e.provider and m.external_id = e.external_id limit 1) m
+                  where m.org_id = e.org_id and m.provider = e.provider and m.external_id = e.external_id
+                    and m.direction = 'outbound' limit 1) m
      on true
   where e.message_id is null and e.external_id is not null and e.status is not null
   order by e.received_at limit $1";
@@ -47,6 +58,7 @@ const LATE_ORPHANS: &str = "select m.org_id as org, true as is_platform, {} from
                  union all
                  select m.org_id from messages m
                   where m.provider = e.provider and m.external_id = e.external_id and m.is_platform
+                    and m.direction = 'outbound'
                  limit 1) m on true
   order by e.received_at limit $1";
 
@@ -129,6 +141,28 @@ impl AcrossOrganizations for SystemTx {
 
     async fn owner_of_token(&mut self, provider: Provider, token: &str) -> Result<Option<OrgId>, StoreError> {
         switchboard::owner_of_token(self, provider, token).await
+    }
+}
+
+#[async_trait]
+impl Holders for SystemTx {
+    async fn other_holder(&mut self, others: &Others<'_>, external_id: &str) -> Result<Other, StoreError> {
+        let (is_known, is_on_its_way): (bool, bool) = sqlx::query_as(OTHER_HOLDER)
+            .bind(others.carrier.provider.as_str())
+            .bind(external_id)
+            .bind(others.carrier.whose == Whose::Platform)
+            .bind(others.org.0)
+            .bind(others.message.0)
+            .bind(others.to)
+            .bind(to_sql(others.since))
+            .fetch_one(self.conn())
+            .await
+            .map_err(store_error)?;
+        Ok(match (is_known, is_on_its_way) {
+            (true, _) => Other::Known,
+            (false, true) => Other::OnItsWay,
+            (false, false) => Other::Nobody,
+        })
     }
 }
 

@@ -16,21 +16,35 @@ use crate::{
     sql::{from_sql, to_sql},
 };
 
+/// What we opened for the organization is no account that it could change.
 const READ: &str =
-    "select p.id, p.channel, p.provider, p.from_address, p.priority, p.active, p.created_at, p.updated_at,
-        c.status, c.error_code, c.last_verified_at
-   from messaging_providers p
-   left join org_credentials c on c.org_id = p.org_id and c.provider = p.provider and c.is_active
-  where p.org_id = $1";
+    "select id, channel, provider, from_address, priority, active, created_at, updated_at, status, error_code,
+        last_verified_at
+   from messaging_accounts
+  where org_id = $1 and (is_entered or not is_managed)";
 
-const ADD: &str = "insert into messaging_providers
+const LOCK: &str = "select from messaging_providers where org_id = $1 and id = $2 for update";
+
+/// One that was removed comes back as another one.
+const ADD: &str = "insert into messaging_providers as p
     (org_id, id, channel, provider, from_address, priority, active, created_at, updated_at)
- values ($1, $2, $3, $4, $5, $6, $7, $8, $8) on conflict on constraint messaging_providers_one_each do nothing";
+ values ($1, $2, $3, $4, $5, $6, $7, $8, $8) on conflict on constraint messaging_providers_one_each do update
+    set id = excluded.id, from_address = excluded.from_address, priority = excluded.priority, active = excluded.active,
+        created_at = excluded.created_at, updated_at = excluded.updated_at, removed_at = null
+  where p.removed_at is not null";
 
-const SAVE: &str = "update messaging_providers
-    set from_address = $3, priority = $4, active = $5, updated_at = $6 where org_id = $1 and id = $2";
+/// One that only a credential made is entered by the first change.
+const SAVE: &str = "insert into messaging_providers
+    (org_id, id, channel, provider, from_address, priority, active, created_at, updated_at)
+ values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict on constraint messaging_providers_one_each do update
+    set id = excluded.id, from_address = excluded.from_address, priority = excluded.priority, active = excluded.active,
+        updated_at = excluded.updated_at, removed_at = null";
 
-const REMOVE: &str = "delete from messaging_providers where org_id = $1 and id = $2";
+/// The row stays, so that the credential alone does not make it an account again.
+const REMOVE: &str = "insert into messaging_providers
+    (org_id, id, channel, provider, from_address, priority, active, created_at, updated_at, removed_at)
+ values ($1, $2, $3, $4, $5, $6, false, $7, now(), now()) on conflict on constraint messaging_providers_one_each
+    do update set active = false, updated_at = now(), removed_at = now()";
 
 const FORGIVE: &str = "delete from messaging_account_health
   where org_id = $1 and method = $2 and provider = $3 and not is_platform";
@@ -77,7 +91,7 @@ fn one(row: Result<Option<EntryRow>, sqlx::Error>) -> Result<Option<Entry>, Stor
 #[async_trait]
 impl Book for TenantTx {
     async fn entries(&mut self, channel: Channel) -> Result<Vec<Entry>, StoreError> {
-        let sql = format!("{READ} and p.channel = $2 order by p.priority, p.created_at");
+        let sql = format!("{READ} and channel = $2 order by place, created_at");
         let rows: Vec<EntryRow> = sqlx::query_as(AssertSqlSafe(sql))
             .bind(self.org())
             .bind(channel.as_str())
@@ -88,13 +102,14 @@ impl Book for TenantTx {
     }
 
     async fn entry_for_update(&mut self, id: MessagingProviderId) -> Result<Option<Entry>, StoreError> {
-        let sql = format!("{READ} and p.id = $2 for update of p");
+        sqlx::query(LOCK).bind(self.org()).bind(id.0).execute(self.conn()).await.map_err(store_error)?;
+        let sql = format!("{READ} and id = $2");
         let found = sqlx::query_as(AssertSqlSafe(sql)).bind(self.org()).bind(id.0);
         one(found.fetch_optional(self.conn()).await)
     }
 
     async fn entry_of(&mut self, channel: Channel, provider: Provider) -> Result<Option<Entry>, StoreError> {
-        let sql = format!("{READ} and p.channel = $2 and p.provider = $3");
+        let sql = format!("{READ} and channel = $2 and provider = $3 and is_entered");
         let found = sqlx::query_as(AssertSqlSafe(sql))
             .bind(self.org())
             .bind(channel.as_str())
@@ -122,9 +137,12 @@ impl Book for TenantTx {
         sqlx::query(SAVE)
             .bind(self.org())
             .bind(entry.id.0)
+            .bind(entry.channel.as_str())
+            .bind(entry.provider.as_str())
             .bind(&entry.from)
             .bind(entry.priority)
             .bind(entry.active)
+            .bind(to_sql(entry.created_at))
             .bind(to_sql(entry.updated_at))
             .execute(self.conn())
             .await
@@ -132,8 +150,18 @@ impl Book for TenantTx {
         Ok(())
     }
 
-    async fn remove_entry(&mut self, id: MessagingProviderId) -> Result<(), StoreError> {
-        sqlx::query(REMOVE).bind(self.org()).bind(id.0).execute(self.conn()).await.map_err(store_error)?;
+    async fn remove_entry(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        sqlx::query(REMOVE)
+            .bind(self.org())
+            .bind(entry.id.0)
+            .bind(entry.channel.as_str())
+            .bind(entry.provider.as_str())
+            .bind(&entry.from)
+            .bind(entry.priority)
+            .bind(to_sql(entry.created_at))
+            .execute(self.conn())
+            .await
+            .map_err(store_error)?;
         Ok(())
     }
 

@@ -5,18 +5,19 @@
 //! while it waited.
 
 use async_trait::async_trait;
-use sqlx::FromRow;
+use sqlx::{FromRow, Postgres, QueryBuilder};
+use time::OffsetDateTime;
 use uuid::Uuid;
 use voxanne_kernel::{
-    Currency, Money, StoreError, Timestamp, Zone,
+    Currency, Money, Page, PageRequest, Position, StoreError, Timestamp, Zone,
     ids::{CreditEntryId, MessageId},
     place::Country,
 };
 use voxanne_messaging::{
     channel::{Channel, Provider},
     credits::{
-        AccountStatement, Balance, CREDIT_CURRENCY, EntryKind, Ledger, MonthSpend, Prices, Reservation,
-        Settlement, Statements, Tariff, UnitPrice,
+        AccountStatement, Balance, CREDIT_CURRENCY, EntryKind, Ledger, LedgerEntry, MonthSpend, Prices,
+        Reservation, Settlement, Statements, Tariff, UnitPrice,
     },
     limits::month_of,
 };
@@ -24,7 +25,7 @@ use voxanne_messaging::{
 use crate::{
     TenantTx,
     constraint::{corrupt, store_error},
-    sql::to_sql,
+    sql::{from_sql, to_sql},
 };
 
 const WAS_OPENED: &str =
@@ -54,6 +55,8 @@ const STATEMENT: &str = "select a.balance_minor, a.currency, e.total, e.entries,
                                                   and y.kind in ('settle', 'refund'))), 0)::bigint as reserved
           from credit_entries x where x.org_id = a.org_id) e
   where a.org_id = $1";
+const ENTRIES: &str =
+    "select id, kind, amount_minor, message_id, note, created_at from credit_entries where org_id = ";
 /// A country's own price goes before the one for everywhere else.
 const TARIFF: &str = "select distinct on (provider) provider, unit_micros from message_prices
   where channel = $1 and country in ($2, '*') order by provider, country = '*'";
@@ -78,6 +81,45 @@ struct StatementRow {
     total: i64,
     entries: i64,
     reserved: i64,
+}
+
+#[derive(FromRow)]
+struct LedgerRow {
+    id: Uuid,
+    kind: String,
+    amount_minor: i64,
+    message_id: Option<Uuid>,
+    note: Option<String>,
+    created_at: OffsetDateTime,
+}
+
+impl TryFrom<LedgerRow> for LedgerEntry {
+    type Error = StoreError;
+    fn try_from(row: LedgerRow) -> Result<Self, StoreError> {
+        let kind = EntryKind::read(&row.kind);
+        Ok(Self {
+            id: CreditEntryId(row.id),
+            kind: kind.ok_or_else(|| corrupt("credit_entries", "kind", &row.id, "it is none we know"))?,
+            amount: Money::from_minor(row.amount_minor),
+            message: row.message_id.map(MessageId),
+            note: row.note,
+            at: from_sql(row.created_at),
+        })
+    }
+}
+
+/// The ledger's page, behind `sql`.
+pub(super) fn entries_of(
+    mut sql: QueryBuilder<Postgres>,
+    org: Uuid,
+    page: &PageRequest,
+) -> QueryBuilder<Postgres> {
+    sql.push(ENTRIES).push_bind(org);
+    if let Some(Position { at, id }) = page.after {
+        sql.push(" and (created_at, id) < (").push_bind(to_sql(at)).push(", ").push_bind(id).push(")");
+    }
+    sql.push(" order by created_at desc, id desc limit ").push_bind(i64::from(page.limit()) + 1);
+    sql
 }
 
 /// What the ledger says of one message.
@@ -276,6 +318,13 @@ impl Statements for TenantTx {
             entries: entries.unsigned_abs(),
             reserved: Money::from_minor(reserved),
         }))
+    }
+
+    async fn entries(&mut self, page: &PageRequest) -> Result<Page<LedgerEntry>, StoreError> {
+        let mut sql = entries_of(QueryBuilder::default(), self.org(), page);
+        let rows: Vec<LedgerRow> = sql.build_query_as().fetch_all(self.conn()).await.map_err(store_error)?;
+        let entries = rows.into_iter().map(TryInto::try_into).collect::<Result<Vec<LedgerEntry>, _>>()?;
+        Ok(Page::cut(entries, page, |entry| Position { at: entry.at, id: entry.id.0 }))
     }
 
     async fn organization_exists(&mut self) -> Result<bool, StoreError> {

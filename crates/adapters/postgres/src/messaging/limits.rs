@@ -7,7 +7,7 @@ use time::{OffsetDateTime, Time};
 use voxanne_kernel::{Money, StoreError, Timestamp, Zone};
 use voxanne_messaging::{
     consent::QuietHours,
-    limits::{Bucket, Capped, Rate, ReadRules, Rules, Taken, Throttle, WriteRules},
+    limits::{Bucket, Capped, Counted, Rate, ReadRules, Rules, Taken, Throttle, WriteRules},
 };
 
 use crate::{
@@ -191,7 +191,12 @@ impl Throttle for TenantTx {
         Ok(())
     }
 
-    async fn count(&mut self, windows: &[Capped], messages: u32, at: Timestamp) -> Result<Taken, StoreError> {
+    async fn count(
+        &mut self,
+        windows: &[Capped],
+        messages: u32,
+        at: Timestamp,
+    ) -> Result<Counted, StoreError> {
         let org = self.org();
         let periods: Vec<&str> = windows.iter().map(|capped| capped.window.name.as_str()).collect();
         let counted: Vec<(String, i64)> = sqlx::query_as(COUNT)
@@ -201,14 +206,14 @@ impl Throttle for TenantTx {
             .fetch_all(self.conn())
             .await
             .map_err(store_error)?;
-        let is_over = |capped: &&Capped| {
+        let is_over = |capped: &Capped| {
             let now = counted.iter().find(|(period, _)| *period == capped.window.name).map_or(0, |(_, n)| *n);
             capped.cap.is_some_and(|cap| now > i64::from(cap))
         };
-        // Of two that are full the one that ends later decides.
-        let Some(ends) = windows.iter().filter(is_over).map(|capped| capped.window.ends).max() else {
-            return Ok(Taken::Yes);
-        };
+        let outcome = Capped::fullest(windows, at, is_over);
+        if outcome == Counted::Yes {
+            return Ok(outcome);
+        }
         sqlx::query(UNCOUNT)
             .bind(org)
             .bind(&periods)
@@ -216,6 +221,6 @@ impl Throttle for TenantTx {
             .execute(self.conn())
             .await
             .map_err(store_error)?;
-        Ok(Taken::Wait(ends.duration_since(at).try_into().unwrap_or_default()))
+        Ok(outcome)
     }
 }

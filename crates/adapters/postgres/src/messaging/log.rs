@@ -27,7 +27,7 @@ const READ: &str = "select id, contact_id, call_id, direction, method, purpose, 
         delivered_at, created_at
    from messages where org_id = ";
 
-const FIGURES: &str = "select method, provider, cost_currency,
+pub(super) const FIGURES: &str = "select method, provider, cost_currency,
         count(*) filter (where sent_at is not null) as sent,
         count(*) filter (where delivered_at is not null or status = 'delivered') as delivered,
         count(*) filter (where status in ('failed', 'undelivered', 'bounced')) as failed,
@@ -42,14 +42,23 @@ const HEALTH: &str = "with recent as (
            count(*) filter (where outcome = 'refused') as refused,
            count(*) filter (where outcome = 'unknown') as unknown
       from message_attempts where org_id = $1 and started_at >= $2
-     group by method, provider, is_platform)
- select coalesce(r.method, h.method) as method, coalesce(r.provider, h.provider) as provider,
-        coalesce(r.is_platform, h.is_platform) as is_platform, coalesce(r.accepted, 0) as accepted,
-        coalesce(r.refused, 0) as refused, coalesce(r.unknown, 0) as unknown, coalesce(h.failures, 0) as failures,
-        h.last_code, h.last_failed_at, h.open_until
-   from recent r
-   full join (select * from messaging_account_health where org_id = $1) h
-     on h.method = r.method and h.provider = r.provider and h.is_platform = r.is_platform
+     group by method, provider, is_platform),
+ own as (
+    select channel as method, provider, opens_nothing(status, error_code) as is_shut, error_code
+      from messaging_accounts where org_id = $1 and active and status is not null),
+ known as (
+    select method, provider, false as is_platform from own
+    union select method, provider, is_platform from recent
+    union select method, provider, is_platform from messaging_account_health where org_id = $1)
+ select k.method, k.provider, k.is_platform, coalesce(r.accepted, 0) as accepted, coalesce(r.refused, 0) as refused,
+        coalesce(r.unknown, 0) as unknown, coalesce(h.failures, 0) as failures,
+        case when o.is_shut then coalesce(o.error_code, h.last_code) else h.last_code end as last_code,
+        h.last_failed_at, h.open_until, coalesce(o.is_shut, false) as is_shut
+   from known k
+   left join recent r on (r.method, r.provider, r.is_platform) = (k.method, k.provider, k.is_platform)
+   left join own o on (o.method, o.provider) = (k.method, k.provider) and not k.is_platform
+   left join messaging_account_health h on h.org_id = $1
+         and (h.method, h.provider, h.is_platform) = (k.method, k.provider, k.is_platform)
   order by 1, 2, 3";
 
 #[derive(FromRow)]
@@ -138,12 +147,17 @@ struct HealthRow {
     last_code: Option<String>,
     last_failed_at: Option<OffsetDateTime>,
     open_until: Option<OffsetDateTime>,
+    is_shut: bool,
 }
 
-/// The list's query. Only what is asked for stands in it, so that the plan fits what is asked for.
-fn listing(org: Uuid, filter: &MessageFilter, page: &PageRequest) -> QueryBuilder<Postgres> {
-    let mut sql = QueryBuilder::new(READ);
-    sql.push_bind(org);
+/// The list's query, behind `sql`. Only what is asked for stands in it, so that the plan fits what is asked for.
+pub(super) fn listing(
+    mut sql: QueryBuilder<Postgres>,
+    org: Uuid,
+    filter: &MessageFilter,
+    page: &PageRequest,
+) -> QueryBuilder<Postgres> {
+    sql.push(READ).push_bind(org);
     if let Some(method) = filter.method {
         sql.push(" and method = ").push_bind(method.as_str());
     }
@@ -179,7 +193,7 @@ impl MessageLog for TenantTx {
         filter: &MessageFilter,
         page: &PageRequest,
     ) -> Result<Page<MessageView>, StoreError> {
-        let mut sql = listing(self.org(), filter, page);
+        let mut sql = listing(QueryBuilder::default(), self.org(), filter, page);
         let rows: Vec<ViewRow> = sql.build_query_as().fetch_all(self.conn()).await.map_err(store_error)?;
         let views = rows.into_iter().map(TryInto::try_into).collect::<Result<Vec<MessageView>, _>>()?;
         Ok(Page::cut(views, page, |view| Position { at: view.created_at, id: view.id.0 }))
@@ -244,6 +258,7 @@ impl MessageLog for TenantTx {
                     last_code: row.last_code,
                     last_failed_at: row.last_failed_at.map(from_sql),
                     open_until: row.open_until.map(from_sql),
+                    is_shut: row.is_shut,
                 })
             })
             .collect()

@@ -27,8 +27,8 @@ use crate::{constraint::corrupt, sql::from_sql};
 pub(super) const COLUMNS: &str =
     "id, contact_id, call_id, appointment_id, method, purpose, recipient, subject,
     content, extra, status, provider, is_platform, is_charged, external_id, error_code, segments, cost_minor,
-    cost_currency, is_reserved, through, not_before, not_after, attempts, rounds, tried, attempt_started_at,
-    sending_since, look_ups, is_for_a_person, due_at, sent_at, delivered_at, created_at";
+    cost_currency, is_reserved, through, not_before, not_after, as_of, attempts, rounds, tried, attempt_started_at,
+    sending_since, look_ups, is_for_a_person, is_withdrawn, due_at, sent_at, delivered_at, created_at";
 
 /// What a message says besides its words, until it is not sent any more.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -110,6 +110,7 @@ pub(super) struct MessageRow {
     through: Option<String>,
     not_before: Option<OffsetDateTime>,
     not_after: Option<OffsetDateTime>,
+    as_of: Option<OffsetDateTime>,
     attempts: i32,
     rounds: i32,
     tried: Value,
@@ -117,6 +118,7 @@ pub(super) struct MessageRow {
     sending_since: Option<OffsetDateTime>,
     look_ups: i32,
     is_for_a_person: bool,
+    is_withdrawn: bool,
     due_at: Option<OffsetDateTime>,
     sent_at: Option<OffsetDateTime>,
     delivered_at: Option<OffsetDateTime>,
@@ -261,6 +263,7 @@ impl TryFrom<MessageRow> for Message {
                 purpose,
                 not_before: row.not_before.map(from_sql),
                 not_after: row.not_after.map(from_sql),
+                as_of: row.as_of.map(from_sql),
                 through: through.map_err(|error| bad(id, "through", error))?,
             },
             queued_at: from_sql(row.created_at),
@@ -272,6 +275,7 @@ impl TryFrom<MessageRow> for Message {
             rounds: row.rounds.unsigned_abs(),
             tried,
             due_at: row.due_at.map(from_sql),
+            is_withdrawn: row.is_withdrawn,
             state,
         })
     }

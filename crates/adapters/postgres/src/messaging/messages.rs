@@ -4,10 +4,13 @@ use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Postgres, postgres::PgArguments, query::Query, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
-use voxanne_kernel::{StoreError, Timestamp, ids::MessageId};
+use voxanne_kernel::{
+    StoreError, Timestamp,
+    ids::{AppointmentId, MessageId},
+};
 use voxanne_messaging::{
     channel::Provider,
-    message::{Attempt, Content, Doubt, Message, State},
+    message::{Attempt, Carrier, Content, Doubt, Message, State},
     providers::{Payer, Whose},
     send::ports::{AttemptEnd, AttemptOutcome, Messages},
 };
@@ -18,9 +21,9 @@ use crate::{TenantTx, constraint::store_error, sql::to_sql};
 const ADD: &str = "insert into messages
     (org_id, id, contact_id, call_id, appointment_id, direction, method, purpose, recipient, subject, content, extra,
      status, provider, is_platform, is_charged, segments, cost_minor, cost_currency, is_reserved, through, not_before,
-     not_after, due_at, created_at, updated_at)
+     not_after, due_at, created_at, updated_at, as_of)
  values ($1, $2, $3, $4, $5, 'outbound', $6, $7, $8, $9, $10, $11, 'queued', $12, $13, $14, $15, $16, $17, $18, $19,
-     $20, $21, $22, $23, $23)";
+     $20, $21, $22, $23, $23, $24)";
 
 /// What changes of a message; files and the like are forgotten with the last attempt.
 const SET: &str = "status = $3, provider = $4, is_platform = $5, is_charged = $6, external_id = $7, error_code = $8,
@@ -42,8 +45,24 @@ const WORKS: &str = "update messaging_account_health h set failures = 0, open_un
   where m.org_id = $1 and m.id = $2 and h.org_id = $1 and h.method = m.method and h.provider = $27
     and h.is_platform = $28 and (h.failures > 0 or h.is_told)";
 
+const FOUND: &str =
+    "insert into messages_found (org_id, message_id, provider, is_platform, external_id, found_at)
+ values ($1, $2, $3, $4, $5, $6) on conflict do nothing";
+
 const WAITING: &str = "select exists (select from messaging_events
   where org_id = $1 and provider = $4 and external_id = $7 and message_id is null)";
+
+pub(super) const WITHDRAW: &str = "update messages set is_withdrawn = true
+  where org_id = $1 and appointment_id = $2 and status in ('queued', 'unknown') and direction = 'outbound'
+ returning";
+
+const MAKE_DUE: &str = "with waiting as materialized (
+    select id from messages
+     where org_id = $1 and status = 'queued' and direction = 'outbound' and attempt_started_at is null and rounds = 0
+       and due_at > $2 and (not_before is null or not_before <= $2) and ($3::uuid is null or id > $3)
+     order by id limit $4 for update skip locked),
+    made as (update messages m set due_at = $2, updated_at = $2 from waiting w where m.org_id = $1 and m.id = w.id)
+ select id from waiting order by id";
 
 /// The values of [`SET`], after the organization and the message.
 struct Changes<'a> {
@@ -165,10 +184,25 @@ impl Messages for TenantTx {
             .bind(new.not_after.map(to_sql))
             .bind(message.due_at.map(to_sql))
             .bind(to_sql(message.queued_at))
+            .bind(new.as_of.map(to_sql))
             .execute(self.conn())
             .await
             .map_err(store_error)?;
         Ok(())
+    }
+
+    async fn known_messages(&mut self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
+        let sql = format!(
+            "select {COLUMNS} from messages where org_id = $1 and id = any($2) and direction = 'outbound'"
+        );
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let found: Vec<MessageRow> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(self.org())
+            .bind(ids)
+            .fetch_all(self.conn())
+            .await
+            .map_err(store_error)?;
+        found.into_iter().map(TryInto::try_into).collect()
     }
 
     async fn message_for_update(&mut self, id: MessageId) -> Result<Option<Message>, StoreError> {
@@ -198,6 +232,26 @@ impl Messages for TenantTx {
         let sql = format!("update messages set {SET} where org_id = $1 and id = $2");
         bound(sql, self.org(), message, at).execute(self.conn()).await.map_err(store_error)?;
         Ok(())
+    }
+
+    async fn found_as(
+        &mut self,
+        message: &Message,
+        carrier: &Carrier,
+        external_id: &str,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let found = sqlx::query(FOUND)
+            .bind(self.org())
+            .bind(message.id.0)
+            .bind(carrier.provider.as_str())
+            .bind(carrier.whose == Whose::Platform)
+            .bind(external_id)
+            .bind(to_sql(at))
+            .execute(self.conn())
+            .await
+            .map_err(store_error)?;
+        Ok(found.rows_affected() == 1)
     }
 
     async fn begin_attempt(&mut self, message: &Message, attempt: &Attempt) -> Result<(), StoreError> {
@@ -239,5 +293,32 @@ impl Messages for TenantTx {
             .await
             .map_err(store_error)?;
         sqlx::Row::try_get(&row, 0).map_err(store_error)
+    }
+
+    async fn withdraw(&mut self, appointment: AppointmentId) -> Result<Vec<Message>, StoreError> {
+        let found: Vec<MessageRow> = sqlx::query_as(AssertSqlSafe(format!("{WITHDRAW} {COLUMNS}")))
+            .bind(self.org())
+            .bind(appointment.0)
+            .fetch_all(self.conn())
+            .await
+            .map_err(store_error)?;
+        found.into_iter().map(TryInto::try_into).collect()
+    }
+
+    async fn make_due(
+        &mut self,
+        at: Timestamp,
+        after: Option<MessageId>,
+        limit: u16,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let ids: Vec<Uuid> = sqlx::query_scalar(MAKE_DUE)
+            .bind(self.org())
+            .bind(to_sql(at))
+            .bind(after.map(|after| after.0))
+            .bind(i64::from(limit))
+            .fetch_all(self.conn())
+            .await
+            .map_err(store_error)?;
+        Ok(ids.into_iter().map(MessageId).collect())
     }
 }

@@ -15,6 +15,8 @@ mod messages;
 mod model;
 mod outgoing;
 mod own_line;
+#[cfg(test)]
+mod plan_tests;
 mod queue;
 mod suppressions;
 mod switchboard;
@@ -28,5 +30,5 @@ use crate::tx::{begins, begins_system};
 
 begins!(OwnersTx, SendTx);
 begins_system!(AccountTx, SendTx);
-begins!(send::QueueTx, send::SendTx, send::EventsTx, BookTx, LogTx);
-begins_system!(send::OrphansTx, send::SweepTx);
+begins!(send::QueueTx, send::SendTx, send::EventsTx, send::ReleaseTx, send::ResolveTx, BookTx, LogTx);
+begins_system!(send::HoldersTx, send::OrphansTx, send::SweepTx);

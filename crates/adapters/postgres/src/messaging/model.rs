@@ -3,12 +3,11 @@
 use async_trait::async_trait;
 use voxanne_kernel::{Activity, ActivityKind, NewActivity, StoreError, Timestamp, Zone};
 use voxanne_messaging::{
-    channel::{Channel, Provider},
     consent::SuppressionsTx,
     credits::{BudgetAlert, CREDIT_CURRENCY, CreditsTx, TellBudget},
     limits::{SetRulesTx, month_of},
     mail::{Label, Notice, tell_owners},
-    model::{BroughtAccount, BroughtAccounts, MessagingModel, Mode, Model, SwitchTx, TellModelChange},
+    model::{MessagingModel, Mode, Model, SwitchTx, TellModelChange},
     templates::TemplatesTx,
 };
 
@@ -23,24 +22,6 @@ begins!(SuppressionsTx, TemplatesTx, SetRulesTx, SwitchTx, CreditsTx);
 const READ: &str = "select mode, fallback_to_platform from messaging_settings where org_id = $1";
 const SAVE: &str = "update messaging_settings set mode = $2, fallback_to_platform = $3, updated_at = now()
   where org_id = $1";
-/// Those in the book as they stand there; behind them those that were connected under Integrations and never put into
-/// the book. An account with Twilio sends only from a number.
-const BROUGHT: &str = "with own as (
-        select m.channel, m.provider, m.priority, m.created_at
-          from messaging_providers m where m.org_id = $1 and m.active
-        union all
-        select can.channel, c.provider, 1000000, c.created_at
-          from org_credentials c
-          join unnest($2::text[], $3::text[]) as can (channel, provider) on can.provider = c.provider
-         where c.org_id = $1 and c.source = 'byoc' and c.is_active
-           and (c.provider <> 'twilio' or c.metadata ->> 'phoneNumber' is not null)
-           and not exists (select from messaging_providers m where m.org_id = $1 and m.channel = can.channel
-                                                                and m.provider = c.provider))
- select own.channel, own.provider,
-        exists (select from org_credentials c
-                 where c.org_id = $1 and c.provider = own.provider and c.source = 'byoc' and c.is_active
-                   and c.status in ('verified', 'restricted', 'syncing'))
-   from own order by own.channel, own.priority, own.created_at";
 
 #[async_trait]
 impl Model for TenantTx {
@@ -68,33 +49,6 @@ impl Model for TenantTx {
             .await
             .map_err(store_error)?;
         Ok(())
-    }
-}
-
-#[async_trait]
-impl BroughtAccounts for TenantTx {
-    async fn brought_accounts(&mut self) -> Result<Vec<BroughtAccount>, StoreError> {
-        let org = self.org();
-        let pairs = Channel::ALL
-            .into_iter()
-            .flat_map(|channel| channel.brought().iter().map(move |provider| (channel, *provider)));
-        let (channels, providers): (Vec<_>, Vec<_>) =
-            pairs.map(|(channel, provider)| (channel.as_str(), provider.as_str())).unzip();
-        let rows: Vec<(String, String, bool)> = sqlx::query_as(BROUGHT)
-            .bind(org)
-            .bind(channels)
-            .bind(providers)
-            .fetch_all(self.conn())
-            .await
-            .map_err(store_error)?;
-        let read = |(channel, provider, is_verified): (String, String, bool)| {
-            let known: Channel =
-                channel.parse().map_err(|error| corrupt("messaging_providers", "channel", &org, error))?;
-            let by: Provider =
-                provider.parse().map_err(|error| corrupt("messaging_providers", "provider", &org, error))?;
-            Ok(BroughtAccount { channel: known, provider: by, is_verified })
-        };
-        rows.into_iter().map(read).collect()
     }
 }
 

@@ -18,28 +18,15 @@ use crate::{
     sql::to_sql,
 };
 
-/// Everything in one look. An account needs its credential. A credential that was connected as an integration is an
-/// account where nobody entered it as one; Twilio's then comes first, because contacts know the number.
+/// Everything in one look. An account needs its credential.
 const SWITCHBOARD: &str = "select o.status,
-    coalesce((select jsonb_agg(jsonb_build_object('provider', a.provider, 'managed', a.managed, 'asked', a.asked)
-                               order by a.priority, a.created_at)
-       from (select p.provider, c.source = 'managed' as managed,
-                    p.active and c.status not in ('failed', 'reconnect_required') as asked, p.priority, p.created_at
-               from messaging_providers p
-               join org_credentials c on c.org_id = $1 and c.provider = p.provider and c.is_active
-              where p.org_id = $1 and p.channel = $2
-             union all
-             select c.provider, c.source = 'managed', c.status not in ('failed', 'reconnect_required', 'unverified'),
-                    case when c.provider = 'twilio' then -1 else 100 end, c.created_at
-               from org_credentials c
-              where c.provider = any($3) and c.org_id = $1 and c.is_active
-                and not exists (select from messaging_providers p
-                                 where p.org_id = $1 and p.channel = $2 and p.provider = c.provider)
-                and case when c.provider <> 'twilio' then true
-                         when c.source = 'managed'
-                         then exists (select from managed_phone_numbers n where n.org_id = $1 and n.status = 'active')
-                         else c.metadata ->> 'phoneNumber' is not null end
-            ) a), '[]') as own,
+    coalesce((select jsonb_agg(jsonb_build_object('provider', a.provider, 'managed', a.is_managed,
+                               'asked', a.active and not opens_nothing(a.status, a.error_code),
+                               'verified', a.status in ('verified', 'restricted', 'syncing')
+                                           or a.status = 'failed' and not opens_nothing(a.status, a.error_code))
+                               order by a.place, a.created_at)
+       from messaging_accounts a
+      where a.org_id = $1 and a.channel = $2 and a.status is not null), '[]') as own,
     coalesce((select jsonb_agg(jsonb_build_object('provider', h.provider, 'platform', h.is_platform,
                                'failures', h.failures, 'open_until', h.open_until, 'last_code', h.last_code))
        from messaging_account_health h
@@ -79,6 +66,7 @@ struct OwnRow {
     provider: String,
     managed: bool,
     asked: bool,
+    verified: bool,
 }
 
 #[derive(Deserialize)]
@@ -98,7 +86,6 @@ impl Switchboards for TenantTx {
             sqlx::query_as(SWITCHBOARD)
                 .bind(org)
                 .bind(channel.as_str())
-                .bind(channel.brought().iter().map(|provider| provider.as_str()).collect::<Vec<_>>())
                 .fetch_one(self.conn())
                 .await
                 .map_err(store_error)?;
@@ -110,6 +97,7 @@ impl Switchboards for TenantTx {
                 provider: provider(&row.provider)?,
                 payer: if row.managed { Payer::Platform } else { Payer::Customer },
                 is_asked: row.asked,
+                is_verified: row.verified,
             })
         });
         let health = health.into_iter().map(|row| {

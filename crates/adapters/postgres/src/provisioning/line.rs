@@ -32,14 +32,6 @@ const BRINGS_ACCOUNT: &str = "select exists (select from org_credentials
 
 const UNROUTE: &str = "delete from phone_number_mapping where org_id = $1 and phone_number = $2";
 
-const FORGET_NUMBER: &str = "delete from phone_number_mapping
-  where org_id = $1 and (phone_number = $2 or vapi_phone_id = $3) and (phone_number, vapi_phone_id) is distinct from ($2, $3)";
-
-/// A number that rings at another organization violates a unique index: it is never taken away.
-const PUT_NUMBER: &str =
-    "insert into phone_number_mapping (org_id, phone_number, vapi_phone_id) values ($1, $2, $3)
- on conflict (org_id, phone_number) do nothing";
-
 #[derive(FromRow)]
 struct OrganizationRow {
     name: String,
@@ -104,19 +96,6 @@ impl LineRecords for TenantTx {
             .fetch_one(self.conn())
             .await
             .map_err(store_error)
-    }
-
-    async fn put_number(&mut self, number: &RoutedNumber) -> Result<(), StoreError> {
-        for statement in [FORGET_NUMBER, PUT_NUMBER] {
-            sqlx::query(statement)
-                .bind(self.org())
-                .bind(number.number.as_str())
-                .bind(&number.provider_id)
-                .execute(self.conn())
-                .await
-                .map_err(store_error)?;
-        }
-        Ok(())
     }
 
     async fn forget_number(&mut self, number: &E164) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use voxanne_kernel::{StoreError, Timestamp};
 use voxanne_messaging::mail::{Label, Notice, tell_owners};
-use voxanne_provisioning::{Setup, SetupNotices, StepName};
+use voxanne_provisioning::{Setup, SetupNotices, SetupRecords as _, StepName};
 
 use crate::TenantTx;
 
@@ -36,6 +36,7 @@ impl SetupNotices for TenantTx {
     async fn tell_failed(&mut self, step: StepName, at: Timestamp) -> Result<bool, StoreError> {
         // Mails name every step but the one that is a mail itself.
         let Ok(step) = step.as_str().parse() else { return Ok(false) };
-        self.told(&Notice::SetUpFailed { step }, at).await
+        let attempt = self.setup().await?.map(|setup| setup.id);
+        self.told(&Notice::SetUpFailed { step, attempt }, at).await
     }
 }

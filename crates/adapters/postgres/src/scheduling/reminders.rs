@@ -11,10 +11,11 @@ use voxanne_kernel::{
 use voxanne_messaging::{
     message::{Content, EmailContent, NewMessage, Purpose, Recipient},
     providers::Attachment,
+    send::withdraw,
 };
 use voxanne_scheduling::remind::{
     Due, ReminderRules,
-    ports::{DueReminders, Host, Noted, Post, Reminder, Reminders, Words},
+    ports::{DueReminders, Host, Noted, Post, Reminder, Reminders, TakeBack, Words},
 };
 
 use crate::{
@@ -46,6 +47,9 @@ const HOST: &str = "select o.name, o.timezone, r.enabled, r.method, r.leads
 const NOTE: &str = "insert into appointment_reminders
     (org_id, appointment_id, starts_at, lead_minutes, message_id, skipped, decided_at)
  values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing";
+
+/// A reminder that was taken back was never sent: it is due again if its appointment comes back to its time.
+const FORGET: &str = "delete from appointment_reminders where org_id = $1 and message_id = any ($2)";
 
 const CONFIRMED: &str = "update appointments set confirmation_sent = true, updated_at = now()
       where org_id = $1 and id = $2 and not confirmation_sent";
@@ -176,7 +180,7 @@ fn host(row: HostRow, org: Uuid) -> Result<Host, StoreError> {
 #[async_trait]
 impl Post for TenantTx {
     async fn remind(&mut self, reminder: Reminder) -> Result<MessageId, NotSent> {
-        let Reminder { appointment, contact, is_automatic, not_after, words } = reminder;
+        let Reminder { appointment, contact, is_automatic, not_after, as_of, words } = reminder;
         let purpose = if is_automatic {
             Purpose::Reminder { appointment }
         } else {
@@ -196,6 +200,24 @@ impl Post for TenantTx {
             }
         };
         let new = NewMessage::new(to, content, purpose);
-        self.record_message(NewMessage { contact: Some(contact), not_after: Some(not_after), ..new }).await
+        let (contact, not_after) = (Some(contact), Some(not_after));
+        self.record_message(NewMessage { contact, not_after, as_of, ..new }).await
+    }
+}
+
+#[async_trait]
+impl TakeBack for TenantTx {
+    async fn take_back_reminders(
+        &mut self,
+        appointment: AppointmentId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let ended: Vec<Uuid> =
+            withdraw(self, appointment, at).await?.into_iter().map(|message| message.0).collect();
+        if ended.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(FORGET).bind(self.org()).bind(ended).execute(self.conn()).await.map_err(store_error)?;
+        Ok(())
     }
 }

@@ -53,6 +53,8 @@ const PUT: &str = "update verified_caller_ids
 
 const REMOVE: &str = "delete from verified_caller_ids where org_id = $1 and id = $2";
 
+const OPENED_ACCOUNT: &str = "select twilio_account_sid from managed_telephony_accounts where org_id = $1";
+
 const CLAIM_LOOK: &str = "update verified_caller_ids set next_look_at = $4
   where org_id = $1 and id = $2 and (next_look_at is null or next_look_at <= $3)";
 
@@ -206,6 +208,15 @@ impl CallerIds for TenantTx {
     async fn remove_caller_id(&mut self, id: CallerIdId) -> Result<(), StoreError> {
         sqlx::query(REMOVE).bind(self.org()).bind(id.0).execute(self.conn()).await.map_err(store_error)?;
         Ok(())
+    }
+
+    async fn opened_account(&mut self) -> Result<Option<String>, StoreError> {
+        let found: Option<Option<String>> = sqlx::query_scalar(OPENED_ACCOUNT)
+            .bind(self.org())
+            .fetch_optional(self.conn())
+            .await
+            .map_err(store_error)?;
+        Ok(found.flatten())
     }
 
     async fn claim_look(

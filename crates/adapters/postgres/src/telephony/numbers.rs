@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use sqlx::Connection as _;
 use time::OffsetDateTime;
 use voxanne_kernel::{E164, StoreError, Timestamp, ids::ManagedNumberId};
+use voxanne_messaging::{channel::Provider, send::ports::WebhookTokens};
+use voxanne_provisioning::{LineRecords as SetupLine, SetupRecords};
 use voxanne_telephony::{
     Custom, LineRecords, RouteError,
     hybrid::{Forwarded, forwarded_to},
@@ -62,15 +64,15 @@ const LIVE_NUMBER: &str = concat!(
 const PUT_NUMBER: &str = "insert into managed_phone_numbers as n
         (org_id, id, phone_number, status, tag, wanted_country, wanted_area_code, wanted_number, allow_fallback,
          twilio_account_sid, twilio_number_sid, vapi_phone_id, vapi_released, twilio_released, error_code, asked_at,
-         purchased_at, released_at)
- values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+         purchased_at, released_at, sms_url)
+ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
  on conflict (org_id, id) do update
     set phone_number = excluded.phone_number, status = excluded.status,
         twilio_number_sid = coalesce(excluded.twilio_number_sid, n.twilio_number_sid),
         vapi_phone_id = coalesce(excluded.vapi_phone_id, n.vapi_phone_id),
         vapi_released = excluded.vapi_released, twilio_released = excluded.twilio_released,
         error_code = excluded.error_code, purchased_at = excluded.purchased_at, released_at = excluded.released_at,
-        updated_at = now()";
+        sms_url = excluded.sms_url, updated_at = now()";
 
 /// The index that keeps two purchases from going after the same number.
 const LIVE: &str = "managed_phone_numbers_live";
@@ -212,7 +214,8 @@ impl NumberRecords for TenantTx {
             .bind(error_code)
             .bind(to_sql(number.asked_at))
             .bind(number.purchased_at.map(to_sql))
-            .bind(released);
+            .bind(released)
+            .bind(&number.texts);
         // The other purchase may be another organization's, which cannot be looked at: the index tells.
         let mut point = self.conn().begin().await.map_err(store_error)?;
         match statement.execute(&mut *point).await {
@@ -224,12 +227,25 @@ impl NumberRecords for TenantTx {
         }
     }
 
+    async fn texts_token(&mut self) -> Result<String, StoreError> {
+        self.webhook_token(Provider::Twilio).await
+    }
+
     async fn wanted_custom(&mut self) -> Result<Option<Custom>, StoreError> {
         LineRecords::custom(self).await
     }
 
     async fn ring(&mut self, number: &E164, voice_id: &str) -> Result<(), RouteError> {
         LineRecords::route(self, number, Some(voice_id)).await
+    }
+
+    async fn leave(&mut self, number: &E164, at: Timestamp) -> Result<(), StoreError> {
+        let Some(mut setup) = self.setup_to_change().await? else { return Ok(()) };
+        let next = SetupLine::numbers(self).await?.into_iter().find(|other| other.number != *number);
+        if setup.leave(number, next, at) {
+            self.put_setup(&setup).await?;
+        }
+        Ok(())
     }
 
     async fn silence(&mut self, number: &E164) -> Result<(), StoreError> {

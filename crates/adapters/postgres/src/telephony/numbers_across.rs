@@ -6,7 +6,10 @@ use std::hash::Hash;
 use async_trait::async_trait;
 use sqlx::FromRow;
 use uuid::Uuid;
-use voxanne_kernel::{Commit, E164, StoreError, ids::OrgId};
+use voxanne_kernel::{
+    Commit, E164, StoreError,
+    ids::{ManagedNumberId, OrgId},
+};
 use voxanne_telephony::numbers::{AccountRecord, Known, ManagedNumber, NumberInventory};
 
 use super::numbers_row::{NumberRow, columns};
@@ -39,6 +42,9 @@ const EXPECTING: &str =
     "select org_id from assistants where vapi_assistant_id is null or create_attempted_at is not null";
 
 const ORGANIZATIONS: &str = "select id from organizations";
+
+const TEXTING_ELSEWHERE: &str = "select org_id, id from managed_phone_numbers
+  where status = 'active' and (sms_url is null or not starts_with(sms_url, $1)) order by org_id, id";
 
 #[derive(FromRow)]
 struct OwnedRow {
@@ -87,6 +93,14 @@ impl NumberInventory for PgStore {
         };
         Box::new(tx).commit().await?;
         Ok(known)
+    }
+
+    async fn texting_elsewhere(&self, prefix: &str) -> Result<Vec<(OrgId, ManagedNumberId)>, StoreError> {
+        let mut tx = self.system().await?;
+        let found: Vec<(Uuid, Uuid)> =
+            sqlx::query_as(TEXTING_ELSEWHERE).bind(prefix).fetch_all(tx.conn()).await.map_err(store_error)?;
+        Box::new(tx).commit().await?;
+        Ok(found.into_iter().map(|(org, id)| (OrgId(org), ManagedNumberId(id))).collect())
     }
 }
 

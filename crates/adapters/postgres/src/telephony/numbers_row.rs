@@ -13,7 +13,7 @@ macro_rules! columns {
     () => {
         "id, phone_number, status, tag, wanted_country, wanted_area_code, wanted_number, allow_fallback,
          twilio_account_sid, twilio_number_sid, vapi_phone_id, vapi_released, twilio_released, error_code, asked_at,
-         purchased_at, released_at"
+         purchased_at, released_at, sms_url"
     };
 }
 pub(super) use columns;
@@ -37,6 +37,7 @@ pub(super) struct NumberRow {
     asked_at: OffsetDateTime,
     purchased_at: Option<OffsetDateTime>,
     released_at: Option<OffsetDateTime>,
+    sms_url: Option<String>,
 }
 
 impl NumberRow {
@@ -84,6 +85,7 @@ impl TryFrom<NumberRow> for ManagedNumber {
                 allow_fallback: row.allow_fallback,
             },
             state: read!("status", state),
+            texts: row.sms_url,
             account: row.twilio_account_sid,
             tag: row.tag,
             asked_at: from_sql(row.asked_at),

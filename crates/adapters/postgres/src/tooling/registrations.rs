@@ -17,7 +17,7 @@ const LOOK: &str = "select vapi_tool_id from vapi_tools where tool_name = $1 and
 
 /// Of several at once one inserts; the others wait for it and then find the row taken.
 const CLAIM: &str = "insert into vapi_tools (tool_name, definition_hash, claim, claimed_until)
- values ($1, $2, $3, clock_timestamp() + interval '30 seconds')
+ values ($1, $2, $3, clock_timestamp() + interval '25 seconds')
  on conflict (tool_name, definition_hash) do update
     set claim = excluded.claim, claimed_until = excluded.claimed_until
   where vapi_tools.vapi_tool_id is null and vapi_tools.claimed_until < clock_timestamp()";

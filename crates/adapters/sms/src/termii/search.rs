@@ -69,10 +69,12 @@ impl History {
     fn found(self, sought: &LookUp) -> Found {
         let to = sought.to.trim_start_matches('+');
         let mut goes_back_far_enough = self.is_whole;
+        let is_another = |row: &Row| row.message_id.as_ref().is_some_and(|Id(id)| sought.is_another(id));
         for row in self.rows {
+            let is_it = row.is(to, &sought.subject_or_body) && !is_another(&row);
             let Some(created) = moment(&row.created_at) else {
                 // It may be the one, and cannot be placed.
-                if row.is(to, &sought.subject_or_body) {
+                if is_it {
                     return Found::CannotTell;
                 }
                 continue;
@@ -80,7 +82,7 @@ impl History {
             let earliest = sought.since.checked_sub(TOLERANCE).unwrap_or(sought.since);
             if created < earliest {
                 goes_back_far_enough = true;
-            } else if row.is(to, &sought.subject_or_body) {
+            } else if is_it {
                 let external_id = row.message_id.map(|Id(id)| id);
                 return Found::Yes(Accepted { external_id, segments: None, cost: None });
             }
@@ -121,6 +123,7 @@ mod tests {
             to: "+2348012345678".to_owned(),
             subject_or_body: "Hi".to_owned(),
             since: "2026-01-02T10:00:30Z".parse().unwrap(),
+            others: Vec::new(),
         };
         History::read(body.as_bytes()).map_or(Found::CannotTell, |history| history.found(&sought))
     }

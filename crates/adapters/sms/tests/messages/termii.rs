@@ -229,7 +229,13 @@ async fn an_account_on_a_private_network_is_not_written_to() {
             "{base}: {refused:?}"
         );
         let since = "2026-01-02T10:00:30Z".parse().unwrap();
-        let sought = LookUp { id: message().id, to: TO.to_owned(), subject_or_body: String::new(), since };
+        let sought = LookUp {
+            id: message().id,
+            to: TO.to_owned(),
+            subject_or_body: String::new(),
+            since,
+            others: Vec::new(),
+        };
         let found = sms.look_up(&sought).await;
         assert!(!matches!(found, Ok(Found::No | Found::Yes(_))), "{base}: {found:?}");
         assert!(!format!("{refused:?} {found:?}").contains(KEY));
@@ -241,7 +247,13 @@ async fn an_account_on_a_private_network_is_not_written_to() {
 async fn a_search_that_fails_finds_nothing_out_and_shows_no_key() {
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let since = "2026-01-02T10:00:30Z".parse().unwrap();
-    let sought = LookUp { id: message().id, to: TO.to_owned(), subject_or_body: "Hi".to_owned(), since };
+    let sought = LookUp {
+        id: message().id,
+        to: TO.to_owned(),
+        subject_or_body: "Hi".to_owned(),
+        since,
+        others: Vec::new(),
+    };
     for (status, body, expected) in
         [(401, KEY, true), (404, "", true), (200, "<html>", true), (500, KEY, false), (429, "", false)]
     {

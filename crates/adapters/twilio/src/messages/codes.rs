@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use voxanne_http::Answer;
-use voxanne_messaging::providers::{Blame, Fate, SendFailure};
+use voxanne_messaging::providers::{Blame, Fate, SENDER_NOT_REGISTERED, SendFailure};
 
 /// The recipient has opted out.
 pub(super) const OPTED_OUT: u32 = 21_610;
@@ -64,7 +64,7 @@ fn meaning(code: u32) -> Option<Meaning> {
         20_429 | 21_501 | 21_611 | 30_001 | 63_018 => Meaning::Later,
         20_003 | 20_005 | 20_006 | 20_008 | 20_403 | 20_404 => Meaning::Credential("credentials_rejected"),
         30_002 | 63_020 | 63_051 => Meaning::Credential("account_suspended"),
-        30_032 | 30_034 => Meaning::Account("sender_not_registered"),
+        30_032 | 30_034 => Meaning::Account(SENDER_NOT_REGISTERED),
         // No sender, somebody else's, one that cannot text, one of a service that has none.
         21_212 | 21_267 | 21_601 | 21_603 | 21_606 | 21_659..=21_669 | 21_703..=21_705 | 63_007 => {
             Meaning::Account("sender_not_verified")
@@ -89,8 +89,8 @@ fn meaning(code: u32) -> Option<Meaning> {
 /// left it, from `undelivered`.
 pub(super) fn fate(code: Option<u32>, is_final_refusal: bool) -> Fate {
     let (code, failed) = match code.unwrap_or_default() {
-        // The sender may not text yet: it is refused by the networks, and nobody's phone is at fault.
-        30_032 | 30_034 => ("sender_not_registered", true),
+        // The sender may not text yet: the networks turn it away, and nobody's phone is at fault.
+        30_032 | 30_034 => (SENDER_NOT_REGISTERED, false),
         OPTED_OUT => ("recipient_opted_out", true),
         63_016 => ("template_required", true),
         63_027 | 63_028 | 63_040..=63_042 => ("template_rejected", true),

@@ -1,7 +1,8 @@
 //! Looking for a message that Twilio may have taken.
 //!
 //! It is sought by recipient, words and time, because Twilio keeps no id of ours where it can be searched. The list is
-//! not filtered by `DateSent`: a message that still waits in Twilio's queue has none.
+//! not filtered by `DateSent`: a message that still waits in Twilio's queue has none. Those that are known to be other
+//! messages are passed over.
 
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use serde::Deserialize;
@@ -102,7 +103,9 @@ fn seen(
         // Newest first: a whole page of what is older ends the search.
         oldest_is_old = created.is_some_and(|created| created < earliest);
         let is_inbound = message.direction.as_deref() == Some("inbound");
-        if oldest_is_old || is_inbound || message.to.as_deref().is_some_and(|shown| shown != to) {
+        let is_another = message.sid.as_deref().is_some_and(|sid| sought.is_another(sid));
+        let is_to_another = message.to.as_deref().is_some_and(|shown| shown != to);
+        if oldest_is_old || is_inbound || is_another || is_to_another {
             continue;
         }
         let body = message.body.as_deref().unwrap_or_default();

@@ -9,16 +9,20 @@ const NUMBER: &str = "106540352242922";
 const SECRET: &str = "app-secret";
 const REF: &str = "01900000-0000-7000-8000-000000000001";
 
-fn events() -> WhatsappEvents {
-    WhatsappEvents::new(Arc::new(Whatsapp {
+fn account(app_secret: Option<&str>) -> Whatsapp {
+    Whatsapp {
         business_account_id: "102290129340398".to_owned(),
         phone_number_id: NUMBER.to_owned(),
         access_token: "EAAx".into(),
-        app_secret: Some(SECRET.into()),
+        app_secret: app_secret.map(SecretString::from),
         verify_token: Some("ver1fy".into()),
         phone_number: None,
         display_name: None,
-    }))
+    }
+}
+
+fn events() -> WhatsappEvents {
+    WhatsappEvents::new(Arc::new(account(Some(SECRET))), None)
 }
 
 fn shared(name: &str) -> Value {
@@ -87,9 +91,18 @@ async fn metas_signature_is_over_the_bytes_that_it_sent() {
     refused(&body, "sha256=").await;
     refused(&body, "sha256=zz").await;
     refused(&body, &signature[..signature.len() - 2]).await;
-    let keyless = Whatsapp { app_secret: None, ..Arc::into_inner(events().0).unwrap() };
-    let refused = WhatsappEvents::new(Arc::new(keyless)).read(&request(&body, signature)).await;
+    let keyless = WhatsappEvents::new(Arc::new(account(None)), None);
+    let refused = keyless.read(&request(&body, signature)).await;
     assert!(matches!(refused, Err(EventRefusal::Signature)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn an_app_without_a_secret_of_its_own_is_ours_and_one_with_it_is_not() {
+    let (signed, ours) = (signed(&around(&json!({ "statuses": [] }))), SecretString::from(SECRET));
+    let shared = WhatsappEvents::new(Arc::new(account(None)), Some(&ours));
+    assert!(shared.read(&signed).await.is_ok());
+    let own = WhatsappEvents::new(Arc::new(account(Some("theirs"))), Some(&ours));
+    assert!(matches!(own.read(&signed).await, Err(EventRefusal::Signature)));
 }
 
 #[tokio::test]

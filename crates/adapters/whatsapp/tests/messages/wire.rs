@@ -64,11 +64,11 @@ impl Wire for CloudWire {
     }
 
     fn reader(&self) -> Arc<dyn ReadEvents> {
-        Arc::new(WhatsappEvents::new(account(TOKEN, NUMBER, "app-secret")))
+        Arc::new(WhatsappEvents::new(account(TOKEN, NUMBER, "app-secret"), None))
     }
 
     fn reader_of_another(&self) -> Option<Arc<dyn ReadEvents>> {
-        Some(Arc::new(WhatsappEvents::new(account(TOKEN, NUMBER, "another-secret"))))
+        Some(Arc::new(WhatsappEvents::new(account(TOKEN, NUMBER, "another-secret"), None)))
     }
 
     fn arrange(&self, webhook: &str) -> Vec<Control> {

@@ -85,8 +85,9 @@ async fn metas_trouble_says_nothing_about_the_token() {
     ] {
         let shown = format!("{given:?}");
         assert_eq!(stub.asked(&account(SECRET), vec![given.clone()]).await.0, expected, "{shown}");
+        // The number was shown: trouble with the list is not held against it.
         let second = stub.asked(&account(SECRET), vec![number("+1 500-555-0006"), given]).await;
-        assert_eq!(second.0, expected, "the business account: {shown}");
+        assert_eq!(second.0, "verified", "the business account: {shown}");
     }
     assert_eq!(verify(&cloud("http://127.0.0.1:9"), &account(SECRET)).await, "retry_later");
 }
@@ -113,7 +114,8 @@ async fn the_code_decides_and_not_the_status() {
         let shown = format!("{given:?}");
         assert_eq!(stub.asked(&account(SECRET), vec![given.clone()]).await.0, expected, "{shown}");
         let second = stub.asked(&account(SECRET), vec![number("+1 500-555-0006"), given]).await;
-        assert_eq!(second.0, expected, "the business account: {shown}");
+        let of_list = if expected == "restricted" { "restricted" } else { "verified" };
+        assert_eq!(second.0, of_list, "the business account: {shown}");
     }
 }
 

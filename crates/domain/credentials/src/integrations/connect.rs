@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use voxanne_kernel::{Begin, Clock, OrgScope, ProviderError, StoreError};
+use voxanne_kernel::{Begin, Clock, OrgScope, ProviderError, StoreError, Timestamp, ids::CredentialId};
 
 use super::{
     list::Integration,
@@ -27,6 +27,9 @@ pub enum ConnectError {
     /// The provider refuses the account.
     #[error("the provider refuses the account: {}", .0.code())]
     Rejected(Rejection),
+    /// Somebody replaced or removed the account meanwhile.
+    #[error("the account was changed meanwhile")]
+    Changed,
     /// The provider could not be asked.
     #[error("the provider could not be asked")]
     Unavailable(#[source] ProviderError),
@@ -37,12 +40,18 @@ pub enum ConnectError {
 
 /// Connects accounts.
 pub struct ConnectIntegration {
-    store: Arc<dyn Begin<dyn IntegrationsTx>>,
-    keys: Arc<KeyRing>,
+    pub(super) store: Arc<dyn Begin<dyn IntegrationsTx>>,
+    pub(super) keys: Arc<KeyRing>,
     verifiers: Verifiers,
     follow_up: Arc<dyn FollowUp>,
     changes: Arc<dyn Invalidations>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// How an account stands that is about to be stored.
+pub(super) struct Standing {
+    pub(super) status: CredentialStatus,
+    pub(super) last_verified: Option<Timestamp>,
 }
 
 impl ConnectIntegration {
@@ -73,20 +82,37 @@ impl ConnectIntegration {
         // Known before the provider is asked, and checked again when it has answered.
         refuse_managed(self.store.begin(scope).await?.credential(provider).await?.as_ref())?;
 
-        let accepted = if ask { Some(self.accepted(brought).await?) } else { None };
-        // What nobody vouched for has no consequences.
-        let job = accepted.and_then(|_| self.follow_up.after_change(scope.org(), provider));
-        let status = match (accepted, &job) {
-            (None, _) => CredentialStatus::Unverified,
-            (Some(_), Some(_)) => CredentialStatus::Syncing,
-            (Some(status), None) => status,
+        let standing = if ask {
+            self.accepted(brought).await?
+        } else {
+            Standing { status: CredentialStatus::Unverified, last_verified: None }
         };
+        self.put(scope, brought, standing, None).await
+    }
+
+    /// Puts `brought` into its slot, over the record `over` and no other where that is given.
+    pub(super) async fn put(
+        &self,
+        scope: &OrgScope,
+        brought: &Brought,
+        standing: Standing,
+        over: Option<CredentialId>,
+    ) -> Result<Integration, ConnectError> {
+        let provider = brought.provider();
+        let Standing { status, last_verified } = standing;
+        // What nobody vouched for has no consequences.
+        let is_vouched_for = status != CredentialStatus::Unverified;
+        let job = self.follow_up.after_change(scope.org(), provider).filter(|_| is_vouched_for);
+        let status = if job.is_some() { CredentialStatus::Syncing } else { status };
         let sealed = brought.seal(&self.keys, scope.org(), CredentialSource::Byoc);
-        let sealed = sealed.standing(status, accepted.map(|_| self.clock.now()));
+        let sealed = sealed.standing(status, last_verified);
 
         let mut tx = self.store.begin(scope).await?;
         let before = tx.credential_to_change(provider).await?;
         refuse_managed(before.as_ref())?;
+        if over.is_some() && over != before.as_ref().map(|before| before.id) {
+            return Err(ConnectError::Changed);
+        }
         tx.put_credential(&sealed).await?;
         tx.record(trail::stored(before.as_ref(), &sealed)).await?;
         if let Some(job) = job {
@@ -99,16 +125,17 @@ impl ConnectIntegration {
     }
 
     /// The standing that an accepted account has.
-    async fn accepted(&self, brought: &Brought) -> Result<CredentialStatus, ConnectError> {
-        match self.verifiers.ask(brought).await.map_err(ConnectError::Unavailable)? {
-            Verdict::Verified => Ok(CredentialStatus::Verified),
-            Verdict::Restricted => Ok(CredentialStatus::Restricted),
-            Verdict::Rejected(why) => Err(ConnectError::Rejected(why)),
-        }
+    pub(super) async fn accepted(&self, brought: &Brought) -> Result<Standing, ConnectError> {
+        let status = match self.verifiers.ask(brought).await.map_err(ConnectError::Unavailable)? {
+            Verdict::Verified => CredentialStatus::Verified,
+            Verdict::Restricted => CredentialStatus::Restricted,
+            Verdict::Rejected(why) => return Err(ConnectError::Rejected(why)),
+        };
+        Ok(Standing { status, last_verified: Some(self.clock.now()) })
     }
 }
 
-fn refuse_managed(stored: Option<&Credential>) -> Result<(), ConnectError> {
+pub(super) fn refuse_managed(stored: Option<&Credential>) -> Result<(), ConnectError> {
     match stored {
         Some(stored) if stored.source == CredentialSource::Managed => Err(ConnectError::SlotTaken),
         _ => Ok(()),

@@ -8,6 +8,7 @@
 //!
 //! Who may do this has been settled before; nothing that leaves here holds a secret.
 
+mod amend;
 mod connect;
 mod grants;
 mod list;
@@ -17,6 +18,7 @@ mod rules;
 mod verifiers;
 mod verify;
 
+pub use amend::Stored;
 pub use connect::{ConnectError, ConnectIntegration};
 pub use grants::CalendarGrants;
 pub use list::{Configured, Integration, ListIntegrations};

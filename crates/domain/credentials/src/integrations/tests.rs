@@ -292,6 +292,47 @@ async fn an_account_with_consequences_is_syncing_and_one_nobody_vouched_for_has_
     assert_eq!(desk.jobs(), 1);
 }
 
+fn resend_with(key: &str, email: &str, secret: Option<&str>) -> Brought {
+    let from = Sender { email: email.parse().unwrap(), name: None };
+    Resend { api_key: key.into(), from, webhook_secret: secret.map(SecretString::from) }.into()
+}
+
+#[tokio::test]
+async fn what_changes_of_an_account_is_shown_to_its_provider_only_where_that_judges_it() {
+    let desk = Desk::new();
+    desk.connect(resend("a key long enough")).await.unwrap();
+    let accepted_at = desk.stored(RESEND).unwrap().last_verified;
+    let check = async |brought: Brought, asked: usize| {
+        let before = desk.connect.stored(&desk.scope, RESEND).await.unwrap().unwrap();
+        desk.connect.amend(&desk.scope, &before, &brought).await.unwrap();
+        assert_eq!(desk.bench.shared().asked, asked, "{brought:?}");
+        assert_eq!(desk.standing(RESEND), (CredentialStatus::Verified, None));
+    };
+    let (key, email) = ("a key long enough", "desk@clinic.example");
+    check(resend_with(key, email, Some("whsec_1")), 1).await;
+    assert_eq!(desk.stored(RESEND).unwrap().last_verified, accepted_at);
+    check(resend_with(key, "front@clinic.example", Some("whsec_1")), 2).await;
+    check(resend_with("another key", "front@clinic.example", Some("whsec_1")), 3).await;
+
+    // What the provider did not accept is shown to it whatever changes.
+    desk.bench.answers(Ok(Verdict::Rejected(Rejection::Credentials)));
+    desk.check(RESEND).await.unwrap();
+    check(resend_with("another key", "front@clinic.example", Some("whsec_2")), 5).await;
+    assert_eq!(desk.connect.stored(&desk.scope, TWILIO).await.unwrap().map(|_| ()), None);
+}
+
+#[tokio::test]
+async fn a_change_to_an_account_that_was_replaced_meanwhile_changes_nothing() {
+    let desk = Desk::new();
+    desk.connect(resend("a key long enough")).await.unwrap();
+    let before = desk.connect.stored(&desk.scope, RESEND).await.unwrap().unwrap();
+    desk.connect(resend("somebody else's key")).await.unwrap();
+    let stored = desk.stored(RESEND);
+    let changed = desk.connect.amend(&desk.scope, &before, &resend("my key")).await;
+    assert!(matches!(changed, Err(ConnectError::Changed)));
+    assert_eq!(desk.stored(RESEND), stored);
+}
+
 #[tokio::test]
 async fn a_managed_account_is_neither_replaced_nor_removed_but_checked() {
     let desk = Desk::new();

@@ -33,8 +33,8 @@ use crate::{
 const AHEAD: SignedDuration = SignedDuration::from_secs(225);
 /// A token that is to end sooner is not handed out even when the provider is down.
 const LAST_MOMENT: SignedDuration = SignedDuration::from_secs(20);
-/// How long one refresh may take: longer than the adapters' time-outs.
-const CLAIM: Duration = Duration::from_secs(30);
+/// How long one refresh may take: longer than the adapters' time-outs. One whose process died is done again after that.
+const CLAIM: Duration = Duration::from_secs(25);
 /// How long somebody else's refresh is waited for.
 const PATIENCE: Duration = Duration::from_secs(12);
 

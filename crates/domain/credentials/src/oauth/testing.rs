@@ -273,6 +273,10 @@ impl Claims for MemoryConnections {
         }
         Ok(())
     }
+
+    async fn keep(&self, _: &OrgScope, _: &Claim, _: Duration) {
+        std::future::pending::<()>().await;
+    }
 }
 
 #[async_trait]

@@ -33,17 +33,34 @@ provider_secret! {
     shows(resend) { Shown::hinting(&resend.api_key).sender(&resend.from) }
 }
 
+/// Where a SendGrid account's messages are processed; one in the European Union has a host of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SendgridRegion {
+    /// Anywhere.
+    Global,
+    /// The European Union.
+    Eu,
+}
+
+named!(SendgridRegion { Global = "global", Eu = "eu" });
+
 provider_secret! {
     /// An account at SendGrid.
     pub struct Sendgrid {
         /// What requests are authenticated with.
         pub api_key: SecretString,
+        /// Where the account lives; anywhere unless it says so.
+        pub region: Option<SendgridRegion>,
         /// Whom messages come from.
         pub from: Sender,
         /// What the signatures of its delivery events are checked with; not a secret.
         pub webhook_public_key: Option<String>,
     }
-    shows(sendgrid) { Shown::hinting(&sendgrid.api_key).sender(&sendgrid.from) }
+    shows(sendgrid) {
+        Shown::hinting(&sendgrid.api_key)
+            .with_some("region", sendgrid.region.as_ref())
+            .sender(&sendgrid.from)
+    }
 }
 
 /// Where a Mailgun account lives; it exists in one of the two only.
@@ -151,4 +168,4 @@ provider_secret! {
     }
 }
 
-as_text!(MailgunRegion, SmtpTls);
+as_text!(MailgunRegion, SendgridRegion, SmtpTls);

@@ -20,7 +20,9 @@ use zeroize::Zeroizing;
 use crate::{envelope::Unreadable, provider::CredentialProvider};
 
 pub use brought::Brought;
-pub use email::{Mailgun, MailgunRegion, Postmark, Resend, Sender, Sendgrid, Ses, Smtp, SmtpTls};
+pub use email::{
+    Mailgun, MailgunRegion, Postmark, Resend, Sender, Sendgrid, SendgridRegion, Ses, Smtp, SmtpTls,
+};
 pub use oauth::{GoogleCalendar, OAuthGrant, OutlookCalendar};
 pub use sms::{AfricasTalking, Termii, TermiiChannel};
 pub use telephony::Twilio;

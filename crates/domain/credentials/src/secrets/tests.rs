@@ -143,7 +143,12 @@ fn every_credential_reads_back_and_shows_no_secret() {
     check(&GoogleCalendar(grant()));
     check(&OutlookCalendar(grant()));
     check(&Resend { api_key: secret(), from: from(), webhook_secret: Some(secret()) });
-    check(&Sendgrid { api_key: secret(), from: from(), webhook_public_key: Some("MFk".to_owned()) });
+    check(&Sendgrid {
+        api_key: secret(),
+        region: Some(SendgridRegion::Eu),
+        from: from(),
+        webhook_public_key: Some("MFk".to_owned()),
+    });
     check(&mailgun());
     check(&Postmark { server_token: secret(), from: from(), webhook_secret: Some(secret()) });
     check(&ses());
@@ -216,6 +221,18 @@ fn a_short_secret_gives_no_hint() {
     assert_eq!(hint("12345678901"), None);
     assert_eq!(hint("123456789012"), Some("9012".into()));
     assert_eq!(hint("żółw żółw żółw"), Some("żółw".into()));
+}
+
+#[test]
+fn a_verify_token_that_we_made_may_be_shown_and_no_other() {
+    let mut whatsapp = whatsapp();
+    assert_eq!(whatsapp.shown_verify_token(), None, "it was typed in");
+    let made = Whatsapp::new_verify_token().unwrap();
+    assert_ne!(made.expose_secret(), Whatsapp::new_verify_token().unwrap().expose_secret());
+    whatsapp.verify_token = Some(made.clone());
+    assert_eq!(whatsapp.shown_verify_token(), Some(made.expose_secret()));
+    whatsapp.verify_token = None;
+    assert_eq!(whatsapp.shown_verify_token(), None);
 }
 
 #[test]

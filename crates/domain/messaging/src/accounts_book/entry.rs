@@ -89,6 +89,9 @@ pub enum KeepError {
     /// Its place is taken by one that the platform manages (409 `twilio_slot_taken`).
     #[error("the platform manages the organization's account at this provider")]
     Taken,
+    /// Somebody else changed it meanwhile (409 `credentials_changed`).
+    #[error("the credential was changed meanwhile")]
+    Changed,
     /// The provider could not be asked (503 `provider_unavailable`).
     #[error("the provider cannot be asked now")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -110,23 +113,25 @@ pub trait KeepCredential<C>: Send + Sync {
 /// The book in a unit of work.
 #[async_trait]
 pub trait Book: Send {
-    /// The accounts of a channel, in the order in which they are asked.
+    /// The accounts of a channel, in the order in which they are asked: those that were entered, and those that a
+    /// credential makes which is connected as an integration.
     async fn entries(&mut self, channel: Channel) -> Result<Vec<Entry>, StoreError>;
 
     /// One account, kept from changing.
     async fn entry_for_update(&mut self, id: MessagingProviderId) -> Result<Option<Entry>, StoreError>;
 
-    /// The account of a channel at a provider.
+    /// The account of a channel at a provider, where one was entered.
     async fn entry_of(&mut self, channel: Channel, provider: Provider) -> Result<Option<Entry>, StoreError>;
 
     /// Adds an account; `false` when there is one of this channel and provider.
     async fn add_entry(&mut self, entry: &Entry) -> Result<bool, StoreError>;
 
-    /// Stores what changes of an account.
+    /// Stores what changes of an account; from then on it is one that was entered.
     async fn save_entry(&mut self, entry: &Entry) -> Result<(), StoreError>;
 
-    /// Removes an account.
-    async fn remove_entry(&mut self, id: MessagingProviderId) -> Result<(), StoreError>;
+    /// Removes an account. It stays removed although its credential may stay, until it is added again or the provider is
+    /// connected anew.
+    async fn remove_entry(&mut self, entry: &Entry) -> Result<(), StoreError>;
 
     /// Forgets what is held against an account: it has another credential.
     async fn forgive(&mut self, channel: Channel, provider: Provider) -> Result<(), StoreError>;

@@ -175,7 +175,7 @@ impl<C: Send + 'static> AccountsBook<C> {
         let mut tx = self.store.begin(scope).await?;
         let entry = tx.entry_for_update(id).await?.filter(|entry| entry.channel == channel);
         let entry = entry.ok_or(BookError::NotFound)?;
-        tx.remove_entry(id).await?;
+        tx.remove_entry(&entry).await?;
         tx.record(audit("messaging_provider.deleted", &entry, Some(shown(&entry)), None)).await?;
         tx.commit().await?;
         Ok(self.credentials.release(scope, entry.provider).await?)

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::json;
-use voxanne_kernel::{Audit, Begin, Clock, Commit, Money, NewAudit, OrgScope, StoreError};
+use voxanne_kernel::{
+    Audit, Begin, Clock, Commit, Money, NewAudit, OrgScope, Page, PageRequest, StoreError, Timestamp,
+    ids::{CreditEntryId, MessageId},
+};
 
-use super::ledger::{Balance, CREDIT_CURRENCY, Ledger};
+use super::ledger::{Balance, CREDIT_CURRENCY, EntryKind, Ledger};
 
 /// What a new organization is given (`SIGNUP_CREDITS`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,11 +53,31 @@ impl AccountStatement {
     }
 }
 
+/// A movement of credit, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// Its id.
+    pub id: CreditEntryId,
+    /// What moved it.
+    pub kind: EntryKind,
+    /// By how much, in [`CREDIT_CURRENCY`]; negative for what was taken.
+    pub amount: Money,
+    /// The message that it is for; `None` of a grant.
+    pub message: Option<MessageId>,
+    /// Why it was granted.
+    pub note: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Reads accounts in a unit of work.
 #[async_trait]
 pub trait Statements: Send {
     /// The organization's, seen at one moment; `None` when it has no account yet.
     async fn statement(&mut self) -> Result<Option<AccountStatement>, StoreError>;
+
+    /// A page of its entries, newest first.
+    async fn entries(&mut self, page: &PageRequest) -> Result<Page<LedgerEntry>, StoreError>;
 
     /// Whether there is such an organization.
     async fn organization_exists(&mut self) -> Result<bool, StoreError>;
@@ -132,6 +155,22 @@ impl CreditAccounts {
         let statement = tx.statement().await?.unwrap_or(nothing);
         tx.commit().await?;
         Ok(statement)
+    }
+
+    /// What is left, and a page of what moved it, newest first; both of one moment.
+    ///
+    /// # Errors
+    /// See [`CreditsError`].
+    pub async fn ledger(
+        &self,
+        scope: &OrgScope,
+        page: &PageRequest,
+    ) -> Result<(Balance, Page<LedgerEntry>), CreditsError> {
+        let mut tx = self.opened(scope).await?;
+        let entries = tx.entries(page).await?;
+        let balance = tx.balance().await?;
+        tx.commit().await?;
+        Ok((balance, entries))
     }
 
     async fn opened(&self, scope: &OrgScope) -> Result<Box<dyn CreditsTx>, CreditsError> {

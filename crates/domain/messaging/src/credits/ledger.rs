@@ -20,6 +20,14 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Grant, Self::Reserve, Self::Settle, Self::Refund];
+
+    /// The kind of this name.
+    pub fn read(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The stored name.
     pub const fn as_str(self) -> &'static str {
         match self {

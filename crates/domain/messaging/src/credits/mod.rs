@@ -9,7 +9,9 @@ mod budget;
 mod ledger;
 mod prices;
 
-pub use account::{AccountStatement, CreditAccounts, CreditsError, CreditsTx, SignupCredits, Statements};
+pub use account::{
+    AccountStatement, CreditAccounts, CreditsError, CreditsTx, LedgerEntry, SignupCredits, Statements,
+};
 pub use budget::{BudgetAlert, BudgetTx, TellBudget, due_alert, reserve};
 pub use ledger::{Balance, CREDIT_CURRENCY, EntryKind, Ledger, MonthSpend, Reservation, Settlement};
 pub use prices::{Prices, Tariff, UnitPrice, least_cost};

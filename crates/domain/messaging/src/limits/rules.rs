@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use jiff::civil::Time;
 use serde_json::{Value, json};
-use voxanne_kernel::{Audit, Begin, Commit, Money, NewAudit, OrgScope, StoreError, Zone};
+use voxanne_kernel::{Audit, Begin, Commit, Money, NewAudit, OrgScope, Outbox, StoreError, Zone};
 
-use crate::consent::QuietHours;
+use super::throttle::{Bucket, Throttle};
+use crate::{consent::QuietHours, send::ReleaseHeldJob};
 
 /// The rules for one organization's messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,11 @@ impl Rules {
     pub fn contact_pause(&self) -> Option<Duration> {
         let minutes = u64::from(self.contact_pause_minutes);
         (minutes > 0).then(|| Duration::from_secs(minutes * 60))
+    }
+
+    /// Whether what waits under other rules might leave earlier under these.
+    fn may_release(&self, before: &Self) -> bool {
+        self.quiet_hours != before.quiet_hours || self.rate_per_minute > before.rate_per_minute
     }
 
     fn audited(&self) -> Value {
@@ -153,8 +159,8 @@ pub trait WriteRules: Send {
 }
 
 /// What changing rules touches.
-pub trait SetRulesTx: ReadRules + WriteRules + Audit + Commit {}
-impl<T: ReadRules + WriteRules + Audit + Commit> SetRulesTx for T {}
+pub trait SetRulesTx: ReadRules + WriteRules + Throttle + Audit + Outbox + Commit {}
+impl<T: ReadRules + WriteRules + Throttle + Audit + Outbox + Commit> SetRulesTx for T {}
 
 /// Why rules were not changed.
 #[derive(Debug, thiserror::Error)]
@@ -186,7 +192,7 @@ impl SetRules {
         self.store.begin(scope).await?.rules().await
     }
 
-    /// Changes them, all or none, audited.
+    /// Changes them, all or none, audited. What waits and need not any more leaves.
     ///
     /// # Errors
     /// See [`SetRulesError`].
@@ -205,6 +211,13 @@ impl SetRules {
                 after: Some(rules.audited()),
             })
             .await?;
+        }
+        if rules.rate_per_minute > before.rate_per_minute {
+            // What was taken at the slower rate would be waited for at its pace.
+            tx.give_back(Bucket::Organization).await?;
+        }
+        if rules.may_release(&before) {
+            tx.enqueue(ReleaseHeldJob::at_once()).await?;
         }
         tx.commit().await?;
         Ok(rules)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::ToSpan;
-use voxanne_kernel::{StoreError, Timestamp, Zone, ids::ContactId};
+use voxanne_kernel::{SendingLimit, StoreError, Timestamp, Zone, ids::ContactId};
 
 use super::rules::Rules;
 
@@ -17,6 +17,20 @@ pub enum Taken {
     Wait(Duration),
 }
 
+/// What counting against caps came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// There was room under all of them, and it is taken.
+    Yes,
+    /// There was none, and nothing is counted.
+    Full {
+        /// The cap that is reached; of two the one that holds longer.
+        limit: SendingLimit,
+        /// Ask again after this long.
+        after: Duration,
+    },
+}
+
 /// What a rate is kept for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Bucket {
@@ -24,6 +38,8 @@ pub enum Bucket {
     Organization,
     /// Follow-ups and reminders to one contact.
     Contact(ContactId),
+    /// Those of them that were decided about at another time than the clock's, by that time.
+    ContactAsOf(ContactId),
 }
 
 impl Bucket {
@@ -32,6 +48,7 @@ impl Bucket {
         match self {
             Self::Organization => "organization".to_owned(),
             Self::Contact(contact) => format!("contact:{contact}"),
+            Self::ContactAsOf(contact) => format!("contact:{contact}:as_of"),
         }
     }
 }
@@ -43,6 +60,17 @@ pub struct Rate {
     pub every: Duration,
     /// So many may come at once after a pause; at least one.
     pub burst: u32,
+}
+
+impl Capped {
+    /// Of those that `is_over` finds full, the one that ends last: there is no room before.
+    pub fn fullest(windows: &[Self], at: Timestamp, is_over: impl Fn(&Self) -> bool) -> Counted {
+        let full = windows.iter().filter(|window| is_over(window)).max_by_key(|window| window.window.ends);
+        full.map_or(Counted::Yes, |full| Counted::Full {
+            limit: full.limit,
+            after: full.window.ends.duration_since(at).try_into().unwrap_or_default(),
+        })
+    }
 }
 
 impl Rate {
@@ -83,6 +111,8 @@ pub struct Window {
 /// A window and the most messages in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capped {
+    /// What a cap of it is called.
+    pub limit: SendingLimit,
     /// When.
     pub window: Window,
     /// How many; `None` counts without a limit.
@@ -115,7 +145,12 @@ pub trait Throttle: Send {
     async fn give_back(&mut self, bucket: Bucket) -> Result<(), StoreError>;
 
     /// Counts `messages` more in every window, or in none when one of them has not room for all.
-    async fn count(&mut self, windows: &[Capped], messages: u32, at: Timestamp) -> Result<Taken, StoreError>;
+    async fn count(
+        &mut self,
+        windows: &[Capped],
+        messages: u32,
+        at: Timestamp,
+    ) -> Result<Counted, StoreError>;
 }
 
 /// Takes the right to send one follow-up or reminder as an SMS to `contact`.
@@ -132,6 +167,28 @@ pub async fn take_contact<T: Throttle + ?Sized>(
         None => Ok(Taken::Yes),
         Some(pause) => tx.take(Bucket::Contact(contact), Rate::one_each(pause), at).await,
     }
+}
+
+/// The same at the time `as_of`, which a test pretends. The pause is kept to those before that time; and those that are
+/// in earnest keep it to `now`, when the message really leaves.
+///
+/// # Errors
+/// The store's.
+pub async fn take_contact_as_of<T: Throttle + ?Sized>(
+    tx: &mut T,
+    rules: &Rules,
+    contact: ContactId,
+    as_of: Timestamp,
+    now: Timestamp,
+) -> Result<Taken, StoreError> {
+    let Some(rate) = rules.contact_pause().map(Rate::one_each) else { return Ok(Taken::Yes) };
+    for bucket in [Bucket::Contact(contact), Bucket::ContactAsOf(contact)] {
+        if let wait @ Taken::Wait(_) = tx.take(bucket, rate, as_of).await? {
+            return Ok(wait);
+        }
+    }
+    tx.give_back(Bucket::Contact(contact)).await?;
+    tx.take(Bucket::Contact(contact), rate, now).await
 }
 
 /// Takes the right of the organization to send one message now. Asked where messages leave, not where they are queued:
@@ -156,10 +213,10 @@ pub async fn take_room<T: Throttle + ?Sized>(
     rules: &Rules,
     messages: u32,
     at: Timestamp,
-) -> Result<Taken, StoreError> {
+) -> Result<Counted, StoreError> {
     let windows = [
-        Capped { window: day_of(at, &rules.zone), cap: rules.daily_cap },
-        Capped { window: month_of(at, &rules.zone), cap: rules.monthly_cap },
+        Capped { limit: SendingLimit::Day, window: day_of(at, &rules.zone), cap: rules.daily_cap },
+        Capped { limit: SendingLimit::Month, window: month_of(at, &rules.zone), cap: rules.monthly_cap },
     ];
     tx.count(&windows, messages, at).await
 }

@@ -169,7 +169,7 @@ fn page(notice: &Notice, at: Timestamp, office: Option<&Office>) -> Page {
                 reason: owner(),
             }
         }
-        Notice::SetUpFailed { step } => {
+        Notice::SetUpFailed { step, .. } => {
             facts.push(("Step that failed", step.spoken().to_owned()));
             Page {
                 subject: format!("{name}: your phone line could not be set up"),
@@ -189,7 +189,7 @@ fn page(notice: &Notice, at: Timestamp, office: Option<&Office>) -> Page {
                 reason: owner(),
             }
         }
-        Notice::OrganizationSetUpFailed { organization, org_id, step, is_stuck } => {
+        Notice::OrganizationSetUpFailed { organization, org_id, step, is_stuck, .. } => {
             facts.extend([
                 ("Organization", organization.to_string()),
                 ("Organization id", org_id.to_string()),

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use voxanne_kernel::{
     Currency, E164, Money, Timestamp,
-    ids::OrgId,
+    ids::{OrgId, SetupId},
     text::{cut_at_word, one_line},
 };
 
@@ -40,6 +40,9 @@ pub enum Notice {
     SetUpFailed {
         /// What did not succeed.
         step: Step,
+        /// In which attempt.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<SetupId>,
     },
     /// To the platform's operators: an organization's line could not be set up.
     OrganizationSetUpFailed {
@@ -51,6 +54,9 @@ pub enum Notice {
         step: Step,
         /// Whether something of it is still there after many attempts to take it back.
         is_stuck: bool,
+        /// Which attempt to set it up, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<SetupId>,
     },
     /// To the owners: somebody decided that messages go through other accounts than before.
     MessagingModelSwitched {
@@ -118,9 +124,9 @@ impl Notice {
             Self::AddressTaken {} => kind.to_owned(),
             Self::CalendarDisconnected { calendar } => format!("{kind}:{calendar}"),
             Self::SetUpSucceeded { number, .. } => format!("{kind}:{number}"),
-            Self::SetUpFailed { step } => format!("{kind}:{step}"),
-            Self::OrganizationSetUpFailed { org_id, step, is_stuck, .. } => {
-                format!("{kind}:{org_id}:{step}:{is_stuck}")
+            Self::SetUpFailed { step, attempt } => of_attempt(format!("{kind}:{step}"), *attempt),
+            Self::OrganizationSetUpFailed { org_id, step, is_stuck, attempt, .. } => {
+                of_attempt(format!("{kind}:{org_id}:{step}:{is_stuck}"), *attempt)
             }
             Self::MessagesFailedOver { channel, failed, .. } => format!("{kind}:{channel}:{failed}"),
             Self::MessagingModelSwitched { mode, fallback_to_platform } => {
@@ -132,7 +138,13 @@ impl Notice {
 
     fn repeats(&self) -> Repeats {
         match self {
-            // Anybody can cause the first as often as they like, and the job may run again after it told the second.
+            // An attempt fails once, and the job may run again after it told that. Setting up a line that is set up is how it
+            // is mended. A share of a month's budget is used up once.
+            Self::SetUpFailed { attempt: Some(_), .. }
+            | Self::OrganizationSetUpFailed { attempt: Some(_), .. }
+            | Self::SetUpSucceeded { .. }
+            | Self::MessagingBudgetUsed { .. } => Repeats::Never,
+            // Anybody can cause the first as often as they like.
             Self::AddressTaken {} | Self::SetUpFailed { .. } | Self::OrganizationSetUpFailed { .. } => {
                 Repeats::After(SignedDuration::from_hours(1))
             }
@@ -140,8 +152,6 @@ impl Notice {
             Self::MessagesFailedOver { .. } => Repeats::After(SignedDuration::from_hours(24)),
             // Told where the connection turns from working to not working, or the model is switched, which happens once.
             Self::CalendarDisconnected { .. } | Self::MessagingModelSwitched { .. } => Repeats::Always,
-            // Setting up a line that is set up is how it is mended. A share of a month's budget is used up once.
-            Self::SetUpSucceeded { .. } | Self::MessagingBudgetUsed { .. } => Repeats::Never,
         }
     }
 
@@ -152,6 +162,14 @@ impl Notice {
             Repeats::After(pause) => Some(now.checked_sub(pause).unwrap_or(Timestamp::UNIX_EPOCH)),
             Repeats::Never => Some(Timestamp::UNIX_EPOCH),
         }
+    }
+}
+
+/// The topic of something that happened in an attempt to set a line up.
+fn of_attempt(topic: String, attempt: Option<SetupId>) -> String {
+    match attempt {
+        Some(attempt) => format!("{topic}:{attempt}"),
+        None => topic,
     }
 }
 
@@ -324,7 +342,7 @@ mod tests {
                 r#"{"kind":"calendar_disconnected","data":{"calendar":"google_calendar"}}"#,
             ),
             (
-                Notice::SetUpFailed { step: Step::VapiPhoneNumber },
+                Notice::SetUpFailed { step: Step::VapiPhoneNumber, attempt: None },
                 r#"{"kind":"set_up_failed","data":{"step":"vapi_phone_number"}}"#,
             ),
         ] {

@@ -70,12 +70,13 @@ impl Template {
                 inbound: Label::new("Clinique Étoile Receptionist"),
                 outbound: Label::new("Clinique Étoile Caller"),
             },
-            Self::SetUpFailed => Notice::SetUpFailed { step: Step::VapiPhoneNumber },
+            Self::SetUpFailed => Notice::SetUpFailed { step: Step::VapiPhoneNumber, attempt: None },
             Self::OrganizationSetUpFailed => Notice::OrganizationSetUpFailed {
                 organization: Label::new("Clinique Étoile"),
                 org_id: "0190a000-0000-7000-8000-000000000001".parse().ok()?,
                 step: Step::PhoneNumber,
                 is_stuck: true,
+                attempt: None,
             },
             Self::MessagesFailedOver => Notice::MessagesFailedOver {
                 channel: Channel::Sms,

@@ -68,7 +68,7 @@ pub enum Failure {
     NobodyThere,
     /// The provider does not take this mail.
     Refused,
-    /// The provider does not take mails from our account.
+    /// The provider did not take mails from our account for so long that it is not worth sending.
     OurAccount,
     /// It could not be sent for so long that it is not worth sending.
     TooLate,
@@ -130,6 +130,11 @@ impl Mail {
     /// Ended.
     pub(super) fn settled(self, outcome: Outcome) -> Self {
         Self { state: State::Settled(outcome), ..self }
+    }
+
+    /// Whether it will not be worth sending any more when it could be tried next.
+    pub(super) fn is_last(&self, now: Timestamp) -> bool {
+        now.duration_since(self.queued_at).saturating_add(self.pause()) > WORTH_SENDING
     }
 
     /// The pause before the next attempt, unless the provider wants a longer one.

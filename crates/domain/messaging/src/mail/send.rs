@@ -84,6 +84,8 @@ pub enum Attempt {
     Settled(Outcome),
     /// A job for the next attempt is recorded.
     Later(Timestamp),
+    /// The same. The provider does not accept our account, which somebody has to mend by then.
+    AccountRefused(Timestamp),
     /// There is no such mail.
     Gone,
 }
@@ -103,6 +105,15 @@ struct Given {
     letter: Letter,
     /// Whether the provider may have had it before.
     was_in_doubt: bool,
+}
+
+impl Mail {
+    /// This attempt, with what was `given`, did nothing. The provider has no mail if no other one may have done something.
+    fn untouched(&mut self, given: Given) {
+        if !given.was_in_doubt && self.attempts == given.mail.attempts {
+            self.state = State::Queued(Some(given.letter));
+        }
+    }
 }
 
 /// What is to be done with a mail.
@@ -200,15 +211,18 @@ impl SendMails {
         };
         match error {
             ProviderError::Refused(_) => settle(tx, mail, Outcome::Failed(Failure::Refused), now).await,
-            ProviderError::OurFault(_) => settle(tx, mail, Outcome::Failed(Failure::OurAccount), now).await,
-            ProviderError::Unclear(_) => self.again(tx, whose, mail, None, now).await,
-            ProviderError::RetryLater { after, .. } => {
-                // This attempt did nothing. The provider has no mail if no other one may have done something.
-                if !given.was_in_doubt && mail.attempts == given.mail.attempts {
-                    mail.state = State::Queued(Some(given.letter));
+            ProviderError::Unclear(_) => self.again(tx, whose, mail, None, now).await.map(Attempt::Later),
+            ProviderError::OurFault(_) => {
+                mail.untouched(given);
+                if mail.is_last(now) {
+                    return settle(tx, mail, Outcome::Failed(Failure::OurAccount), now).await;
                 }
+                self.again(tx, whose, mail, None, now).await.map(Attempt::AccountRefused)
+            }
+            ProviderError::RetryLater { after, .. } => {
+                mail.untouched(given);
                 let after = after.and_then(|after| SignedDuration::try_from(after).ok());
-                self.again(tx, whose, mail, after, now).await
+                self.again(tx, whose, mail, after, now).await.map(Attempt::Later)
             }
         }
     }
@@ -221,7 +235,7 @@ impl SendMails {
         mail: Mail,
         after: Option<SignedDuration>,
         now: Timestamp,
-    ) -> Result<Attempt, StoreError> {
+    ) -> Result<Timestamp, StoreError> {
         let pause = after.map_or_else(|| mail.pause(), |after| after.max(mail.pause()));
         let at = now.checked_add(pause).unwrap_or(Timestamp::MAX);
         let job = match whose {
@@ -231,7 +245,7 @@ impl SendMails {
         tx.save_mail(&mail, now).await?;
         tx.enqueue(job.not_before(at)).await?;
         tx.commit().await?;
-        Ok(Attempt::Later(at))
+        Ok(at)
     }
 
     async fn without_an_account(&self, whose: Whose<'_>, id: MailId) -> Result<Attempt, StoreError> {
@@ -264,7 +278,9 @@ async fn settle(
 fn tell(mail: &Mail, error: &MailerError) {
     let (id, kind, attempt) = (mail.id, mail.notice.kind(), mail.attempts);
     let chain = error as &dyn std::error::Error;
-    if matches!(error, MailerError::Provider(error) if error.is_worth_retrying()) {
+    if matches!(error, MailerError::Provider(ProviderError::OurFault(_))) {
+        tracing::error!(mail_id = %id, kind, attempt, error = chain, "the platform's account for mails is not accepted");
+    } else if matches!(error, MailerError::Provider(error) if error.is_worth_retrying()) {
         tracing::warn!(mail_id = %id, kind, attempt, error = chain, "a mail was not accepted this time");
     } else {
         tracing::error!(mail_id = %id, kind, attempt, error = chain, "a mail was not accepted");

@@ -75,6 +75,10 @@ pub struct DeliveryEvent {
     pub cost: Option<Cost>,
 }
 
+/// The sender may not text yet and the networks turn it away (Twilio's 30034 and 30032): our code, whether an account
+/// is refused for it or a message that was taken does not arrive.
+pub const SENDER_NOT_REGISTERED: &str = "sender_not_registered";
+
 /// What happened to a message. Codes are ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -84,12 +88,12 @@ pub enum Fate {
     Delivered,
     /// It could not be delivered, this time.
     Undelivered {
-        /// Such as `recipient_unreachable`.
+        /// Such as `recipient_unreachable`, or [`SENDER_NOT_REGISTERED`].
         code: &'static str,
     },
     /// The provider did not send it.
     Failed {
-        /// Such as `message_rejected`, `sender_not_registered`, `template_required`.
+        /// Such as `message_rejected`, `template_required`.
         code: &'static str,
     },
     /// The recipient does not exist: nothing more is sent there.

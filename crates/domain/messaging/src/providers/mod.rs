@@ -12,7 +12,7 @@ mod sending;
 pub use accounts::{Account, AccountError, Accounts, OwnLine, OwnLines, Payer, Whose};
 pub use events::{
     DeliveryEvent, EventBatch, EventRefusal, EventRequest, Fate, InboundMessage, OptOut, ProviderEvent,
-    ReadEvents,
+    ReadEvents, SENDER_NOT_REGISTERED,
 };
 pub use failure::{Blame, SendFailure};
 pub use sending::{

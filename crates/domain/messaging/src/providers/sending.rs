@@ -129,6 +129,15 @@ pub struct LookUp {
     pub subject_or_body: String,
     /// When the attempt began.
     pub since: Timestamp,
+    /// The provider's ids of other messages, which are not the one that is sought, however alike.
+    pub others: Vec<String>,
+}
+
+impl LookUp {
+    /// Whether what the provider calls so is known to be another message.
+    pub fn is_another(&self, external_id: &str) -> bool {
+        self.others.iter().any(|other| other == external_id)
+    }
 }
 
 /// What looking for a message came to.

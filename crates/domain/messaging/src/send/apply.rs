@@ -11,14 +11,19 @@ use voxanne_kernel::{
 
 use super::{
     ports::{AcrossOrganizations, Events, Inbox, KeptEvent, Messages, Received, is_charged},
+    resolve::DECLARED_FAILED,
     settle::{self, Taken},
+    withdraw::SUPERSEDED,
 };
 use crate::{
     channel::{Channel, Provider},
     consent::{Consent, Meaning, SuppressionReason, hear, normalised},
     credits::Ledger,
     message::{Carrier, Code, Doubt, Given, Message, MessageStatus, State},
-    providers::{DeliveryEvent, EventBatch, Fate, InboundMessage, OptOut, Payer, ProviderEvent, Whose},
+    providers::{
+        DeliveryEvent, EventBatch, Fate, InboundMessage, OptOut, Payer, ProviderEvent, SENDER_NOT_REGISTERED,
+        Whose,
+    },
 };
 
 /// What applying an event touches.
@@ -148,13 +153,13 @@ impl ApplyEvents {
     /// Who sent the message that our own account tells of.
     async fn sender(&self, event: &KeptEvent) -> Result<Option<OrgId>, StoreError> {
         let mut tx = self.system.begin_system().await?;
-        if let Some(message) = event.message
-            && let Some(org) = tx.sender_of(message).await?
+        if let Some(external_id) = &event.external_id
+            && let Some(org) = tx.sender_of_external_id(event.provider, external_id).await?
         {
             return Ok(Some(org));
         }
-        match &event.external_id {
-            Some(external_id) => tx.sender_of_external_id(event.provider, external_id).await,
+        match event.message {
+            Some(message) => tx.sender_of(message).await,
             None => Ok(None),
         }
     }
@@ -306,16 +311,26 @@ fn channel_of(provider: Provider) -> Channel {
     Channel::ALL.into_iter().find(carries).unwrap_or(Channel::Sms)
 }
 
+/// The message that `event` tells of. Of two alike, one of which came to nothing, a look-up may have taken the one that
+/// the provider has for the other: who is known by the provider's id comes before who is named beside it and known by
+/// none. That one is looked for and sent, and both arrive.
 async fn find(tx: &mut dyn EventsTx, event: &KeptEvent) -> Result<Option<Message>, StoreError> {
-    if let Some(id) = event.message
-        && let Some(message) = tx.message_for_update(id).await?
+    let named = match event.message {
+        Some(id) => tx.message_for_update(id).await?,
+        None => None,
+    };
+    let is_known =
+        |message: &Message| matches!(&message.state, State::Given(given) if given.external_id.is_some());
+    if named.as_ref().is_some_and(is_known) {
+        return Ok(named);
+    }
+    if let Some(external_id) = &event.external_id
+        && let Some(message) = tx.message_of_external_id(event.provider, external_id).await?
+        && (message.carrier().whose == event.whose || named.is_none())
     {
         return Ok(Some(message));
     }
-    match &event.external_id {
-        Some(external_id) => tx.message_of_external_id(event.provider, external_id).await,
-        None => Ok(None),
-    }
+    Ok(named)
 }
 
 /// What a fate makes of a message; `None` if nothing.
@@ -331,17 +346,15 @@ fn meaning(fate: Fate) -> Option<(MessageStatus, Option<Code>)> {
     })
 }
 
-/// How much a status says. The one that says more stays, so that events come to the same in whatever order they arrive:
-/// what was delivered did not fail, and only what arrived can be bounced late or complained about.
-const fn weight(status: MessageStatus) -> u8 {
-    match status {
-        MessageStatus::Queued | MessageStatus::Unknown => 0,
-        MessageStatus::Sent => 1,
-        MessageStatus::Undelivered => 2,
-        MessageStatus::Failed => 3,
-        MessageStatus::Delivered => 4,
-        MessageStatus::Bounced => 5,
-        MessageStatus::Complained => 6,
+/// Whether a message that a provider has may come from one status to another. What arrived may still be bounced late or
+/// complained about; everything else that says how a message ended stays, whatever comes after it.
+const fn may_become(from: MessageStatus, to: MessageStatus) -> bool {
+    use MessageStatus::{Bounced, Complained, Delivered, Failed, Queued, Sent, Undelivered, Unknown};
+    match from {
+        Queued | Unknown => true,
+        Sent => matches!(to, Delivered | Failed | Undelivered | Bounced | Complained),
+        Delivered => matches!(to, Bounced | Complained),
+        Failed | Undelivered | Bounced | Complained => false,
     }
 }
 
@@ -374,14 +387,22 @@ pub(super) async fn happen<Tx: Ledger + Consent + ?Sized>(
     } else if !is_about(message, event) || !advance(message, event, now) {
         return Ok(false);
     }
-    if message.status() == MessageStatus::Failed {
-        // Not sent after all: what was taken for it comes back.
+    if comes_back(message) {
+        // Nobody carried it after all: what was taken for it comes back.
         tx.refund(message.id, now).await?;
         if is_charged(message.carrier()) {
             message.cost = None;
         }
     }
     Ok(true)
+}
+
+/// Whether `message` is not paid, as far as is known: it failed, or the networks turned the sender away. Whoever else is
+/// not reached was tried, and providers charge for that (ADR 14).
+fn comes_back(message: &Message) -> bool {
+    let State::Given(given) = &message.state else { return false };
+    let is_turned_away = || given.code.as_deref() == Some(SENDER_NOT_REGISTERED);
+    given.status == MessageStatus::Failed || (given.status == MessageStatus::Undelivered && is_turned_away())
 }
 
 /// Who has `message` by the word of `event`, where we have not noted that anybody has it.
@@ -392,16 +413,27 @@ fn taken_by(message: &Message, event: &KeptEvent) -> Option<Carrier> {
             Some(&attempt.carrier).filter(|carrier| is_told_of(carrier)).cloned()
         }
         // It was given up for not taken, and taken after all. It must not be sent again.
-        State::Queued if message.attempts > 0 => {
-            let payer = match event.whose {
-                Whose::Platform => Payer::Platform,
-                Whose::Organization if is_told_of(&message.planned) => message.planned.payer,
-                Whose::Organization => Payer::Customer,
-            };
-            Some(Carrier { provider: event.provider, whose: event.whose, payer })
-        }
+        State::Queued if message.attempts > 0 => Some(told_of(message, event)),
+        // A person said that it was not sent, and was wrong.
+        State::Failed { code } if code == DECLARED_FAILED => Some(told_of(message, event)),
+        // It was taken back when it was given up for not taken.
+        State::Failed { code } if code == SUPERSEDED && message.attempts > 0 => Some(told_of(message, event)),
         State::Queued | State::Given(_) | State::Failed { .. } => None,
     }
+}
+
+/// The account that tells of `message`, of which we do not know who has it.
+fn told_of(message: &Message, event: &KeptEvent) -> Carrier {
+    let payer = match event.whose {
+        Whose::Platform => Payer::Platform,
+        Whose::Organization
+            if (message.planned.provider, message.planned.whose) == (event.provider, event.whose) =>
+        {
+            message.planned.payer
+        }
+        Whose::Organization => Payer::Customer,
+    };
+    Carrier { provider: event.provider, whose: event.whose, payer }
 }
 
 /// Whether `event` tells of the very message that a provider has, and not of an earlier attempt.
@@ -424,11 +456,12 @@ fn advance(message: &mut Message, event: &KeptEvent, now: Timestamp) -> bool {
         given.external_id.clone_from(&event.external_id);
         has_changed = true;
     }
-    if event.status == MessageStatus::Delivered && given.delivered_at.is_none() {
+    let did_not_leave = matches!(given.status, MessageStatus::Failed | MessageStatus::Undelivered);
+    if event.status == MessageStatus::Delivered && given.delivered_at.is_none() && !did_not_leave {
         given.delivered_at = Some(event.at.map_or(now, |at| at.min(now)));
         has_changed = true;
     }
-    if weight(event.status) > weight(given.status) {
+    if may_become(given.status, event.status) {
         let Given { status, code, .. } = given;
         (*status, *code) = (event.status, event.code.clone());
         has_changed = true;

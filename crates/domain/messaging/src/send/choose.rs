@@ -80,6 +80,7 @@ mod tests {
             provider: *provider,
             payer: Payer::Customer,
             is_asked: true,
+            is_verified: true,
         });
         Switchboard { standing: Standing::Active, own: own.collect(), health: Vec::new() }
     }

@@ -98,8 +98,13 @@ impl Open {
         }
     }
 
-    /// Looks for a message that the provider may have since `attempt`.
-    pub(super) async fn look_up(&self, message: &Message, attempt: &Attempt) -> Result<Found, ProviderError> {
+    /// Looks for a message that the provider may have since `attempt` and that is none of `others`.
+    pub(super) async fn look_up(
+        &self,
+        message: &Message,
+        attempt: &Attempt,
+        others: &[String],
+    ) -> Result<Found, ProviderError> {
         let words = match &message.new.content {
             Content::Email(mail) => mail.subject.clone(),
             content => content.words().to_owned(),
@@ -109,6 +114,7 @@ impl Open {
             to: message.new.to.as_str().to_owned(),
             subject_or_body: words,
             since: attempt.started_at,
+            others: others.to_owned(),
         };
         match &self.line {
             Line::Sms(provider) => provider.look_up(&look_up).await,

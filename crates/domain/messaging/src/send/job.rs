@@ -24,6 +24,21 @@ impl SendMessageJob {
     }
 }
 
+/// The job that lets messages go that nothing holds any more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseHeldJob {}
+
+impl Job for ReleaseHeldJob {
+    const TASK: &'static str = "release_held_messages";
+}
+
+impl ReleaseHeldJob {
+    /// The job. One that waits is enough.
+    pub(crate) fn at_once() -> NewJob {
+        NewJob::of(&Self {}).keyed("release_held_messages")
+    }
+}
+
 /// The job that looks after messages that got stuck and events that came too early.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LookAfterMessages {

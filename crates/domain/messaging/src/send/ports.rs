@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use voxanne_kernel::{
     E164, StoreError, Timestamp,
-    ids::{MessageId, OrgId},
+    ids::{AppointmentId, MessageId, OrgId},
 };
 
 use crate::{
@@ -18,6 +18,9 @@ pub trait Messages: Send {
     /// Adds one.
     async fn add_message(&mut self, message: &Message) -> Result<(), StoreError>;
 
+    /// Those of the messages that are there already, as they are now; nobody is kept from changing them.
+    async fn known_messages(&mut self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError>;
+
     /// The message, kept from changing until this unit of work ends; `None` if there is none of this id here.
     async fn message_for_update(&mut self, id: MessageId) -> Result<Option<Message>, StoreError>;
 
@@ -31,6 +34,16 @@ pub trait Messages: Send {
     /// Stores what changes of a message.
     async fn save_message(&mut self, message: &Message, at: Timestamp) -> Result<(), StoreError>;
 
+    /// Writes down that a look-up found the message to be what the account calls `external_id`; `false` when another
+    /// message was found to be that, in whichever organization the account is used.
+    async fn found_as(
+        &mut self,
+        message: &Message,
+        carrier: &Carrier,
+        external_id: &str,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
+
     /// Writes down that `attempt` begins, with the message as it then is.
     async fn begin_attempt(&mut self, message: &Message, attempt: &Attempt) -> Result<(), StoreError>;
 
@@ -43,6 +56,20 @@ pub trait Messages: Send {
         end: &AttemptEnd,
         at: Timestamp,
     ) -> Result<bool, StoreError>;
+
+    /// Notes that what is said of `appointment` in messages that nobody is known to have is not true any more. Gives
+    /// them, kept from changing.
+    async fn withdraw(&mut self, appointment: AppointmentId) -> Result<Vec<Message>, StoreError>;
+
+    /// Makes messages due at `at` that wait for a later time, at most `limit` of those with an id after `after`, by id.
+    /// Left out are those that were not to leave before that time, that providers turned away, and that somebody is
+    /// working on. Gives their ids.
+    async fn make_due(
+        &mut self,
+        at: Timestamp,
+        after: Option<MessageId>,
+        limit: u16,
+    ) -> Result<Vec<MessageId>, StoreError>;
 }
 
 /// How an attempt ended, for the figures of providers.
@@ -94,6 +121,8 @@ pub struct OwnAccount {
     pub payer: Payer,
     /// Whether it is asked for messages: it is switched on, and its credential was not found wanting.
     pub is_asked: bool,
+    /// Whether its provider has confirmed the credential.
+    pub is_verified: bool,
 }
 
 /// How an account has been doing for the organization. An account that is not named does well.
@@ -283,6 +312,39 @@ pub trait AcrossOrganizations: Send {
 
     /// The organization of a webhook's address.
     async fn owner_of_token(&mut self, provider: Provider, token: &str) -> Result<Option<OrgId>, StoreError>;
+}
+
+/// The messages that an account may know, but for one.
+#[derive(Debug, Clone, Copy)]
+pub struct Others<'a> {
+    /// Whose the one is.
+    pub org: OrgId,
+    /// The one.
+    pub message: MessageId,
+    /// The account; ours carries everybody's messages.
+    pub carrier: &'a Carrier,
+    /// To whom.
+    pub to: &'a str,
+    /// Those that were sent before are not meant.
+    pub since: Timestamp,
+}
+
+/// Whether another message is the one that an account shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Other {
+    /// None is, as far as can be known.
+    Nobody,
+    /// One is known to be.
+    Known,
+    /// One to the same recipient is given to the account at this moment, and may turn out to be.
+    OnItsWay,
+}
+
+/// Who has what an account shows, in whichever organization.
+#[async_trait]
+pub trait Holders: Send {
+    /// Whether one of the `others` is what the account calls `external_id`.
+    async fn other_holder(&mut self, others: &Others<'_>, external_id: &str) -> Result<Other, StoreError>;
 }
 
 /// Something to look after, and whose.

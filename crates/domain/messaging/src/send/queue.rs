@@ -3,25 +3,27 @@
 use std::{sync::Arc, time::Duration};
 
 use voxanne_kernel::{
-    Begin, Clock, Commit, Currency, Money, OrgScope, Outbox, StoreError, Timestamp, Zone, ids::MessageId,
-    text::is_storable,
+    Begin, Clock, Commit, Currency, Money, OrgScope, Outbox, SendingLimit, StoreError, Timestamp, Zone,
+    ids::MessageId,
 };
 
 use super::{
-    choose::{Choice, choose},
     job::SendMessageJob,
     ports::{Messages, Standing, Switchboard, Switchboards},
-    ways::{Way, units, ways},
+    ways::{Way, in_order, units, ways},
 };
 use crate::{
     channel::{Channel, Provider},
     consent::{Consent, Hold, hold},
     credits::{BudgetTx, CREDIT_CURRENCY, Prices, Reservation, SignupCredits, reserve},
-    limits::{Rules, Taken, Throttle, take_contact, take_room},
-    message::{Content, EmailContent, Message, MessageStatus, NewMessage, Recipient, State},
+    limits::{
+        BadContent, Counted, Rules, Taken, Throttle, check_content, take_contact, take_contact_as_of,
+        take_room,
+    },
+    message::{Content, Message, MessageStatus, NewMessage, Recipient, State},
     model::{Mode, Model},
     numbering::zones_for,
-    providers::{Accounts, Cost, WhatsAppBody},
+    providers::{Accounts, Cost},
 };
 
 /// What recording a message touches, in whoever's unit of work.
@@ -59,6 +61,21 @@ pub struct Queued {
     pub held_until: Option<Timestamp>,
 }
 
+impl Queued {
+    fn of(message: &Message) -> Self {
+        Self {
+            id: message.id,
+            status: message.status(),
+            channel: message.channel(),
+            provider: message.carrier().provider,
+            mode: message.carrier().mode(),
+            segments: message.segments,
+            cost: message.cost,
+            held_until: message.due_at.filter(|at| *at > message.queued_at),
+        }
+    }
+}
+
 /// Why a message was not recorded. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
@@ -85,6 +102,8 @@ pub enum QueueError {
     /// A limit is reached (429 with `Retry-After`).
     #[error("a limit is reached")]
     Limited {
+        /// Which.
+        limit: SendingLimit,
         /// When there is room again.
         after: Duration,
     },
@@ -98,6 +117,31 @@ pub enum QueueError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+impl QueueError {
+    /// Whether it is found before anything is taken from limits and credit.
+    fn took_nothing(&self) -> bool {
+        match self {
+            Self::Invalid { .. }
+            | Self::TooLate
+            | Self::OptedOut
+            | Self::NoProvider
+            | Self::NotVerified
+            | Self::Suspended => true,
+            Self::InsufficientCredits | Self::Limited { .. } | Self::Store(_) => false,
+        }
+    }
+}
+
+impl From<BadContent> for QueueError {
+    fn from(BadContent { field, rule }: BadContent) -> Self {
+        Self::Invalid { field, rule }
+    }
+}
+
+/// How many messages are recorded in one unit of work: enough that waiting for the disk does not count, few enough that
+/// others who want the account do not wait long.
+const TOGETHER: usize = 50;
 
 /// Records messages to be sent.
 #[derive(Clone)]
@@ -125,15 +169,99 @@ impl QueueMessage {
     /// # Errors
     /// See [`QueueError`]; nothing is recorded.
     pub async fn run(&self, scope: &OrgScope, new: NewMessage) -> Result<Queued, QueueError> {
-        check(&new)?;
         let mut tx = self.store.begin(scope).await?;
         let queued = self.queue_in(&mut *tx, new).await?;
         tx.commit().await?;
         Ok(queued)
     }
 
-    /// The same inside a unit of work of somebody else, who commits it. After an error that unit of work is of no use
-    /// any more: what was taken from limits before it is still in it.
+    /// Records `new` under `id`, unless it was recorded before: then that is what is told, however things are by now.
+    /// For requests that may come again ([`Origin`](super::Origin)).
+    ///
+    /// # Errors
+    /// See [`QueueError`]; nothing is recorded, unless the store failed and cannot be asked whether it is.
+    pub async fn run_once(
+        &self,
+        scope: &OrgScope,
+        id: MessageId,
+        new: NewMessage,
+    ) -> Result<Queued, QueueError> {
+        let tried = self.together(scope, &[(id, new)]).await;
+        let failure = match tried.map(|mut outcomes| outcomes.pop()) {
+            Ok(Some(outcome)) => return outcome,
+            Ok(None) => return Err(QueueError::Store(StoreError::Busy)),
+            Err(QueueError::Store(failure)) => failure,
+            Err(refused) => return Err(refused),
+        };
+        // It may have been recorded after all: by a commit whose answer was lost, or by a repetition at the same time.
+        match self.find(scope, id).await {
+            Ok(Some(queued)) => Ok(queued),
+            Ok(None) | Err(_) => Err(failure.into()),
+        }
+    }
+
+    /// Does [`Self::run_once`] for many, each on its own, many to a unit of work. Their ids differ. Once the store fails
+    /// the rest of them are not tried.
+    pub async fn run_all(
+        &self,
+        scope: &OrgScope,
+        wanted: &[(MessageId, NewMessage)],
+    ) -> Vec<Result<Queued, QueueError>> {
+        let mut outcomes = Vec::with_capacity(wanted.len());
+        let mut is_away = false;
+        for some in wanted.chunks(TOGETHER) {
+            if !is_away && let Ok(recorded) = self.together(scope, some).await {
+                outcomes.extend(recorded);
+                continue;
+            }
+            for (id, new) in some {
+                let outcome = if is_away {
+                    Err(StoreError::Busy.into())
+                } else {
+                    self.run_once(scope, *id, new.clone()).await
+                };
+                is_away = is_away || matches!(outcome, Err(QueueError::Store(_)));
+                outcomes.push(outcome);
+            }
+        }
+        outcomes
+    }
+
+    /// Records some in one unit of work. An error means that none was: it came to one of them when something had been
+    /// taken for it already.
+    async fn together(
+        &self,
+        scope: &OrgScope,
+        some: &[(MessageId, NewMessage)],
+    ) -> Result<Vec<Result<Queued, QueueError>>, QueueError> {
+        let mut tx = self.store.begin(scope).await?;
+        // Without a lock, and before any is taken: a worker holds its message while it waits for the account.
+        let ids: Vec<_> = some.iter().map(|(id, _)| *id).collect();
+        let known = tx.known_messages(&ids).await?;
+        let mut ground = None;
+        let mut outcomes = Vec::with_capacity(some.len());
+        for (id, new) in some {
+            if let Some(message) = known.iter().find(|message| message.id == *id) {
+                outcomes.push(Ok(Queued::of(message)));
+                continue;
+            }
+            match self.record(&mut *tx, &mut ground, *id, new.clone()).await {
+                Err(refused) if !refused.took_nothing() => return Err(refused),
+                outcome => outcomes.push(outcome),
+            }
+        }
+        tx.commit().await?;
+        Ok(outcomes)
+    }
+
+    /// What was recorded under `id`.
+    async fn find(&self, scope: &OrgScope, id: MessageId) -> Result<Option<Queued>, StoreError> {
+        let found = self.store.begin(scope).await?.known_messages(&[id]).await?;
+        Ok(found.first().map(Queued::of))
+    }
+
+    /// Records `new` inside a unit of work of somebody else, who commits it. After an error that unit of work is of no
+    /// use any more: what was taken from limits before it is still in it.
     ///
     /// # Errors
     /// See [`QueueError`].
@@ -142,24 +270,31 @@ impl QueueMessage {
         tx: &mut Tx,
         new: NewMessage,
     ) -> Result<Queued, QueueError> {
+        self.record(tx, &mut None, MessageId::generate(), new).await
+    }
+
+    async fn record<Tx: QueueParts + ?Sized>(
+        &self,
+        tx: &mut Tx,
+        ground: &mut Option<Ground>,
+        id: MessageId,
+        new: NewMessage,
+    ) -> Result<Queued, QueueError> {
         check(&new)?;
         let now = self.clock.now();
         let channel = new.content.channel();
-        let board = tx.switchboard(channel).await?;
-        may_send(&board)?;
+        let Ground { board, rules, .. } = Ground::of(tx, ground, channel).await?;
+        may_send(board)?;
         if tx.suppression(channel, new.to.as_str()).await?.is_some() {
             return Err(QueueError::OptedOut);
         }
-        let rules = tx.rules().await?;
-        let held_until = when(&new, &rules, now)?;
-        let ways = ways(tx, &new, &board, &*self.accounts).await?;
-        let order = in_order(ways, &board, now);
-        if order.is_empty() {
+        let held_until = when(&new, rules, new.as_of.unwrap_or(now))?;
+        let ways = in_order(ways(tx, &new, board, &*self.accounts).await?, board, now);
+        if ways.is_empty() {
             return Err(QueueError::NoProvider);
         }
-        take_limits(tx, &new, &rules, now).await?;
-        let id = MessageId::generate();
-        let (way, is_reserved) = self.afford(tx, id, order, now).await?;
+        take_limits(tx, &new, rules, now).await?;
+        let (way, is_reserved) = self.afford(tx, id, ways, now).await?;
         let message = Message {
             id,
             queued_at: now,
@@ -171,21 +306,13 @@ impl QueueMessage {
             rounds: 0,
             tried: Vec::new(),
             due_at: Some(held_until.unwrap_or(now)),
+            is_withdrawn: false,
             state: State::Queued,
             new,
         };
         tx.add_message(&message).await?;
         tx.enqueue(SendMessageJob::due(id, held_until)).await?;
-        Ok(Queued {
-            id,
-            status: message.status(),
-            channel,
-            provider: message.planned.provider,
-            mode: message.planned.mode(),
-            segments: message.segments,
-            cost: message.cost,
-            held_until,
-        })
+        Ok(Queued::of(&message))
     }
 
     /// The first way that can be paid for, and whether credit was set aside for it.
@@ -203,6 +330,27 @@ impl QueueMessage {
             }
         }
         Err(QueueError::InsufficientCredits)
+    }
+}
+
+/// What is the same for all messages of a unit of work on one channel, read for the first of them.
+struct Ground {
+    channel: Channel,
+    board: Switchboard,
+    rules: Rules,
+}
+
+impl Ground {
+    async fn of<'a, Tx: QueueParts + ?Sized>(
+        tx: &mut Tx,
+        known: &'a mut Option<Self>,
+        channel: Channel,
+    ) -> Result<&'a Self, StoreError> {
+        let ground = match known.take().filter(|ground| ground.channel == channel) {
+            Some(ground) => ground,
+            None => Self { channel, board: tx.switchboard(channel).await?, rules: tx.rules().await? },
+        };
+        Ok(known.insert(ground))
     }
 }
 
@@ -256,17 +404,6 @@ pub(super) fn zones(new: &NewMessage, rules: &Rules) -> Vec<Zone> {
     }
 }
 
-/// Who would be asked first now comes first; the others follow as they were.
-fn in_order(mut ways: Vec<Way>, board: &Switchboard, now: Timestamp) -> Vec<Way> {
-    let carriers: Vec<_> = ways.iter().map(|way| way.carrier.clone()).collect();
-    if let Choice::Ask(first) = choose(&carriers, &[], board, now)
-        && let Some(index) = carriers.iter().position(|carrier| *carrier == first)
-    {
-        ways[..=index].rotate_right(1);
-    }
-    ways
-}
-
 async fn take_limits<Tx: QueueParts + ?Sized>(
     tx: &mut Tx,
     new: &NewMessage,
@@ -276,15 +413,20 @@ async fn take_limits<Tx: QueueParts + ?Sized>(
     if let (Channel::Sms, true, Some(contact)) =
         (new.content.channel(), new.purpose.is_limited_for_each_contact(), new.contact)
     {
-        room(take_contact(tx, rules, contact, now).await?)?;
+        let taken = match new.as_of {
+            None => take_contact(tx, rules, contact, now).await?,
+            Some(as_of) => take_contact_as_of(tx, rules, contact, as_of, now).await?,
+        };
+        match taken {
+            Taken::Yes => {}
+            Taken::Wait(after) => {
+                return Err(QueueError::Limited { limit: SendingLimit::Contact, after });
+            }
+        }
     }
-    room(take_room(tx, rules, 1, now).await?)
-}
-
-fn room(taken: Taken) -> Result<(), QueueError> {
-    match taken {
-        Taken::Yes => Ok(()),
-        Taken::Wait(after) => Err(QueueError::Limited { after }),
+    match take_room(tx, rules, 1, now).await? {
+        Counted::Yes => Ok(()),
+        Counted::Full { limit, after } => Err(QueueError::Limited { limit, after }),
     }
 }
 
@@ -305,60 +447,5 @@ fn check(new: &NewMessage) -> Result<(), QueueError> {
     if new.through.is_some_and(|provider| !new.content.channel().brought().contains(&provider)) {
         return invalid("provider", "must be one of the channel's");
     }
-    match &new.content {
-        Content::Sms { body } => text("content", body, SMS_MAX, "must be 1 to 1600 characters"),
-        Content::WhatsApp(WhatsAppBody::Text(body)) => {
-            text("content", body, WHATSAPP_MAX, "must be 1 to 4096 characters")
-        }
-        Content::WhatsApp(WhatsAppBody::Template { name, language, parameters }) => {
-            text("template", name, 512, "must be 1 to 512 characters")?;
-            text("language", language, 20, "must be 1 to 20 characters")?;
-            parameters
-                .iter()
-                .try_for_each(|one| text("variables", one, 1_024, "must each be 1 to 1024 characters"))
-        }
-        Content::Email(mail) => check_mail(mail),
-    }
-}
-
-const SMS_MAX: usize = 1_600;
-const WHATSAPP_MAX: usize = 4_096;
-const SUBJECT_MAX: usize = 255;
-const MAIL_MAX: usize = 100_000;
-const HTML_MAX: usize = 500_000;
-const FILES_MAX: usize = 10_000_000;
-
-fn text(field: &'static str, text: &str, most: usize, rule: &'static str) -> Result<(), QueueError> {
-    if !is_storable(text) {
-        return Err(QueueError::Invalid { field, rule: "must not contain NUL" });
-    }
-    if text.trim().is_empty() || text.chars().count() > most {
-        return Err(QueueError::Invalid { field, rule });
-    }
-    Ok(())
-}
-
-fn check_mail(mail: &EmailContent) -> Result<(), QueueError> {
-    let invalid = |field, rule| Err(QueueError::Invalid { field, rule });
-    text("subject", &mail.subject, SUBJECT_MAX, "must be 1 to 255 characters")?;
-    if mail.subject.chars().any(char::is_control) {
-        return invalid("subject", "must be one line");
-    }
-    text("content", &mail.text, MAIL_MAX, "must be 1 to 100000 characters")?;
-    if let Some(html) = &mail.html {
-        text("html", html, HTML_MAX, "must be 1 to 500000 characters")?;
-    }
-    for file in &mail.attachments {
-        let is_plain = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
-        if !is_plain(&file.name) || file.name.contains(['/', '\\']) || file.name.len() > 200 {
-            return invalid("attachments", "must have a name without path, of at most 200 bytes");
-        }
-        if !is_plain(&file.content_type) || !file.content_type.contains('/') {
-            return invalid("attachments", "must have a content type");
-        }
-    }
-    if mail.attachments.iter().map(|file| file.content.len()).sum::<usize>() > FILES_MAX {
-        return invalid("attachments", "must be at most 10 MB together");
-    }
-    Ok(())
+    Ok(check_content(&new.content)?)
 }

@@ -60,6 +60,9 @@ pub(super) async fn failed<Tx: Ledger + Throttle + ?Sized>(
         (message.channel(), message.new.purpose.is_limited_for_each_contact(), message.new.contact)
     {
         tx.give_back(Bucket::Contact(contact)).await?;
+        if message.new.as_of.is_some() {
+            tx.give_back(Bucket::ContactAsOf(contact)).await?;
+        }
     }
     if message.is_reserved {
         tx.refund(message.id, at).await?;

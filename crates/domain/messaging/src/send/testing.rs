@@ -16,18 +16,18 @@ use std::{
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use voxanne_kernel::{
-    Activity, Begin, BeginSystem, Commit, Money, NewActivity, NewJob, OrgScope, Outbox, ProviderError,
-    StoreError, Timestamp, Zone,
-    ids::{MailId, MessageId, OrgId, SuppressionId},
+    Activity, Audit, Begin, BeginSystem, Commit, Money, NewActivity, NewAudit, NewJob, OrgScope, Outbox,
+    ProviderError, StoreError, Timestamp, Zone,
+    ids::{AppointmentId, MailId, MessageId, OrgId, SuppressionId},
     place::Country,
 };
 
 use super::{
-    EventsTx, OrphansTx, QueueTx, SendTx, SweepTx,
+    EventsTx, HoldersTx, OrphansTx, QueueTx, ReleaseTx, ResolveTx, SendTx, SweepTx,
     ports::{
-        AcrossOrganizations, AttemptEnd, AttemptOutcome, Events, Health, Inbox, KeptEvent, Late,
-        MarkCredential, Messages, Neglected, OwnAccount, Received, Standing, Stuck, Switchboard,
-        Switchboards, WebhookTokens,
+        AcrossOrganizations, AttemptEnd, AttemptOutcome, Events, Health, Holders, Inbox, KeptEvent, Late,
+        MarkCredential, Messages, Neglected, Other, Others, OwnAccount, Received, Standing, Stuck,
+        Switchboard, Switchboards, WebhookTokens,
     },
 };
 use crate::{
@@ -37,9 +37,9 @@ use crate::{
         Balance, BudgetAlert, CREDIT_CURRENCY, Ledger, MonthSpend, Prices, Reservation, Settlement, Tariff,
         TellBudget, UnitPrice,
     },
-    limits::{Bucket, Capped, Rate, ReadRules, Rules, Taken, Throttle},
+    limits::{Bucket, Capped, Counted, Rate, ReadRules, Rules, Taken, Throttle},
     mail::{Notice, OwnersMails},
-    message::{Attempt, Carrier, Message, State},
+    message::{Attempt, Carrier, Message, MessageStatus, State},
     model::{MessagingModel, Model},
     providers::{
         Accepted, Account, AccountError, Accounts, Email, EmailProvider, Found, LookUp, Payer, ReadEvents,
@@ -132,6 +132,8 @@ pub struct Credit {
 /// All that is stored.
 #[derive(Debug, Clone, Default)]
 pub struct Book {
+    /// What look-ups found messages to be, in the organization's account or ours.
+    pub found: BTreeMap<(Option<OrgId>, Provider, String), MessageId>,
     /// Messages.
     pub messages: BTreeMap<MessageId, (OrgId, Message)>,
     /// Attempts, and how they ended.
@@ -162,6 +164,10 @@ pub struct Book {
     pub credits: BTreeMap<MessageId, Credit>,
     /// When buckets are full again.
     pub buckets: BTreeMap<String, Timestamp>,
+    /// How many messages of a window are counted, by its name.
+    pub counts: BTreeMap<String, u32>,
+    /// The caps of a day and of a month.
+    pub caps: (Option<u32>, Option<u32>),
     /// How messages go out.
     pub model: MessagingModel,
     /// What one message through us costs, by provider, in minor units.
@@ -170,9 +176,21 @@ pub struct Book {
     pub activity: Vec<NewActivity>,
     /// What owners were told.
     pub notices: Vec<Notice>,
+    /// What was audited.
+    pub audits: Vec<NewAudit>,
 }
 
 impl Book {
+    /// What the account may know besides the one.
+    fn others(&self, others: &Others<'_>) -> impl Iterator<Item = &Message> {
+        let (is_platform, but, org) = (others.carrier.whose == Whose::Platform, others.message, others.org);
+        let carrier = others.carrier.clone();
+        let is_of_account = move |(whose, message): &&(OrgId, Message)| {
+            message.id != but && message.carrier().is(&carrier) && (is_platform || *whose == org)
+        };
+        self.messages.values().filter(is_of_account).map(|(_, message)| message)
+    }
+
     /// What is left of the credit.
     pub fn balance(&self) -> i64 {
         let taken = |credit: &Credit| credit.settled.unwrap_or(credit.reserved);
@@ -238,8 +256,16 @@ impl Messages for MemoryBookTx {
     async fn add_message(&mut self, message: &Message) -> Result<(), StoreError> {
         self.point().await?;
         let org = self.org();
-        self.book.messages.insert(message.id, (org, message.clone()));
-        Ok(())
+        match self.book.messages.insert(message.id, (org, message.clone())) {
+            None => Ok(()),
+            Some(_) => Err(StoreError::Refused("there is one of this id".into())),
+        }
+    }
+
+    async fn known_messages(&mut self, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
+        self.point().await?;
+        let ours = self.book.messages.values().filter(|(org, _)| Some(*org) == self.org);
+        Ok(ours.map(|(_, message)| message).filter(|message| ids.contains(&message.id)).cloned().collect())
     }
 
     async fn message_for_update(&mut self, id: MessageId) -> Result<Option<Message>, StoreError> {
@@ -265,6 +291,19 @@ impl Messages for MemoryBookTx {
             *stored = Message { planned: message.carrier().clone(), ..message.clone() };
         }
         Ok(())
+    }
+
+    async fn found_as(
+        &mut self,
+        message: &Message,
+        carrier: &Carrier,
+        external_id: &str,
+        _: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.point().await?;
+        let org = (carrier.whose == Whose::Organization).then(|| self.org());
+        let name = (org, carrier.provider, external_id.to_owned());
+        Ok(*self.book.found.entry(name).or_insert(message.id) == message.id)
     }
 
     async fn begin_attempt(&mut self, message: &Message, attempt: &Attempt) -> Result<(), StoreError> {
@@ -297,6 +336,45 @@ impl Messages for MemoryBookTx {
                 && event.external_id.as_deref().is_some_and(|id| known_as(message, event.provider, id))
         };
         Ok(self.book.events.values().any(is_awaited))
+    }
+
+    async fn withdraw(&mut self, appointment: AppointmentId) -> Result<Vec<Message>, StoreError> {
+        self.point().await?;
+        let ours = self.book.messages.values_mut().filter(|(org, _)| Some(*org) == self.org);
+        let waiting = ours.map(|(_, message)| message).filter(|message| {
+            message.new.purpose.appointment() == Some(appointment)
+                && matches!(message.status(), MessageStatus::Queued | MessageStatus::Unknown)
+        });
+        Ok(waiting
+            .map(|message| {
+                message.is_withdrawn = true;
+                message.clone()
+            })
+            .collect())
+    }
+
+    async fn make_due(
+        &mut self,
+        at: Timestamp,
+        after: Option<MessageId>,
+        limit: u16,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        self.point().await?;
+        let ours = self.book.messages.values_mut().filter(|(org, _)| Some(*org) == self.org);
+        let waiting = ours.map(|(_, message)| message).filter(|message| {
+            message.state == State::Queued
+                && message.rounds == 0
+                && message.due_at.is_some_and(|due| due > at)
+                && message.new.not_before.is_none_or(|earliest| earliest <= at)
+                && after.is_none_or(|after| message.id > after)
+        });
+        Ok(waiting
+            .take(limit.into())
+            .map(|message| {
+                message.due_at = Some(at);
+                message.id
+            })
+            .collect())
     }
 }
 
@@ -547,7 +625,8 @@ impl Ledger for MemoryBookTx {
 impl ReadRules for MemoryBookTx {
     async fn rules(&mut self) -> Result<Rules, StoreError> {
         self.point().await?;
-        Ok(Rules::usual(Zone::utc()))
+        let (daily_cap, monthly_cap) = self.book.caps;
+        Ok(Rules { daily_cap, monthly_cap, ..Rules::usual(Zone::utc()) })
     }
 }
 
@@ -577,9 +656,26 @@ impl Throttle for MemoryBookTx {
         Ok(())
     }
 
-    async fn count(&mut self, _: &[Capped], _: u32, _: Timestamp) -> Result<Taken, StoreError> {
+    async fn count(
+        &mut self,
+        windows: &[Capped],
+        messages: u32,
+        at: Timestamp,
+    ) -> Result<Counted, StoreError> {
         self.point().await?;
-        Ok(Taken::Yes)
+        let counts = &mut self.book.counts;
+        let with = |counts: &BTreeMap<String, u32>, name: &str| {
+            counts.get(name).copied().unwrap_or_default().saturating_add(messages)
+        };
+        let is_over = |one: &Capped| one.cap.is_some_and(|cap| with(counts, &one.window.name) > cap);
+        let counted = Capped::fullest(windows, at, is_over);
+        if counted == Counted::Yes {
+            for window in windows {
+                let now = with(counts, &window.window.name);
+                counts.insert(window.window.name.clone(), now);
+            }
+        }
+        Ok(counted)
     }
 }
 
@@ -615,6 +711,15 @@ impl Activity for MemoryBookTx {
     async fn note(&mut self, entry: NewActivity) -> Result<(), StoreError> {
         self.point().await?;
         self.book.activity.push(entry);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Audit for MemoryBookTx {
+    async fn record(&mut self, entry: NewAudit) -> Result<(), StoreError> {
+        self.point().await?;
+        self.book.audits.push(entry);
         Ok(())
     }
 }
@@ -695,6 +800,23 @@ impl AcrossOrganizations for MemoryBookTx {
 }
 
 #[async_trait]
+impl Holders for MemoryBookTx {
+    async fn other_holder(&mut self, others: &Others<'_>, external_id: &str) -> Result<Other, StoreError> {
+        self.point().await?;
+        let is_on_its_way = |message: &Message| {
+            matches!(message.state, State::Sending { .. }) && message.new.to.as_str() == others.to
+        };
+        Ok(if self.book.others(others).any(|other| known_as(other, others.carrier.provider, external_id)) {
+            Other::Known
+        } else if self.book.others(others).any(is_on_its_way) {
+            Other::OnItsWay
+        } else {
+            Other::Nobody
+        })
+    }
+}
+
+#[async_trait]
 impl Neglected for MemoryBookTx {
     async fn stuck(&mut self, before: Timestamp, limit: u16) -> Result<Vec<Stuck>, StoreError> {
         self.point().await?;
@@ -739,8 +861,8 @@ macro_rules! begins_system {
         }
     })+};
 }
-begins!(QueueTx, SendTx, EventsTx);
-begins_system!(OrphansTx, SweepTx);
+begins!(QueueTx, SendTx, EventsTx, ReleaseTx, ResolveTx);
+begins_system!(OrphansTx, SweepTx, HoldersTx);
 
 /// What a provider does with the next message instead of taking it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -767,9 +889,11 @@ pub enum Mishap {
 pub enum Memory {
     /// It knows a message again, and sends it once.
     Keys,
-    /// It can be searched.
+    /// It can be searched, and knows our ids.
     #[default]
     Searched,
+    /// It can be searched for whom and what only.
+    Words,
     /// It cannot tell.
     Nothing,
 }
@@ -778,6 +902,8 @@ pub enum Memory {
 #[derive(Debug, Clone, Default)]
 pub struct Carriage {
     taken: Arc<Mutex<Vec<MessageId>>>,
+    /// What texts say, and to whom.
+    texts: Arc<Mutex<BTreeMap<MessageId, (String, String)>>>,
     mishaps: Arc<Mutex<VecDeque<Mishap>>>,
     memory: Memory,
     fuse: Fuse,
@@ -822,40 +948,61 @@ impl Carriage {
             }
             Some(Mishap::AnswerLost) | None => {}
         }
-        {
+        let accepted = {
             let mut taken = locked(&self.taken);
-            if self.memory != Memory::Keys || !taken.contains(&id) {
+            let known = taken.iter().position(|one| *one == id).filter(|_| self.memory == Memory::Keys);
+            let index = known.unwrap_or_else(|| {
                 taken.push(id);
-            }
-        }
+                taken.len() - 1
+            });
+            accepted(&taken, index)
+        };
         self.fuse.kill_point().await;
         match mishap {
             Some(Mishap::AnswerLost) => Err(SendFailure::Unknown("reset".into())),
-            _ => Ok(Self::accepted(id)),
+            _ => Ok(accepted),
         }
     }
 
-    fn accepted(id: MessageId) -> Accepted {
-        Accepted { external_id: Some(format!("ext-{id}")), segments: None, cost: None }
-    }
-
-    async fn find(&self, id: MessageId) -> Result<Found, ProviderError> {
+    async fn find(&self, sought: &LookUp) -> Result<Found, ProviderError> {
         self.fuse.kill_point().await;
-        Ok(match self.memory {
-            Memory::Nothing => Found::CannotTell,
-            _ if locked(&self.taken).contains(&id) => Found::Yes(Self::accepted(id)),
-            _ => Found::No,
+        let (texts, taken) = (locked(&self.texts), locked(&self.taken));
+        let is_alike = |(to, body): &(String, String)| (to, body) == (&sought.to, &sought.subject_or_body);
+        let is_it = |index: &usize| match self.memory {
+            Memory::Words => {
+                texts.get(&taken[*index]).is_some_and(is_alike) && !sought.is_another(&name(&taken, *index))
+            }
+            _ => taken[*index] == sought.id,
+        };
+        Ok(match (self.memory, (0..taken.len()).find(is_it)) {
+            (Memory::Nothing, _) => Found::CannotTell,
+            (_, Some(index)) => Found::Yes(accepted(&taken, index)),
+            (_, None) => Found::No,
         })
     }
+}
+
+/// What it calls a message that it took; one that it takes again is another one.
+fn name(taken: &[MessageId], index: usize) -> String {
+    let id = taken[index];
+    match taken[..index].iter().filter(|earlier| **earlier == id).count() {
+        0 => format!("ext-{id}"),
+        earlier => format!("ext-{id}-{earlier}"),
+    }
+}
+
+fn accepted(taken: &[MessageId], index: usize) -> Accepted {
+    Accepted { external_id: Some(name(taken, index)), segments: None, cost: None }
 }
 
 #[async_trait]
 impl SmsProvider for Carriage {
     async fn send(&self, sms: &Sms) -> Result<Accepted, SendFailure> {
+        locked(&self.texts).insert(sms.id, (sms.to.as_str().to_owned(), sms.body.clone()));
         self.take(sms.id).await
     }
     async fn look_up(&self, message: &LookUp) -> Result<Found, ProviderError> {
-        self.find(message.id).await
+        self.find(message).await
     }
 }
 
@@ -865,7 +1012,7 @@ impl EmailProvider for Carriage {
         self.take(email.id).await
     }
     async fn look_up(&self, message: &LookUp) -> Result<Found, ProviderError> {
-        self.find(message.id).await
+        self.find(message).await
     }
     fn is_repeatable(&self) -> bool {
         self.memory == Memory::Keys
@@ -878,7 +1025,7 @@ impl WhatsAppProvider for Carriage {
         self.take(message.id).await
     }
     async fn look_up(&self, message: &LookUp) -> Result<Found, ProviderError> {
-        self.find(message.id).await
+        self.find(message).await
     }
 }
 

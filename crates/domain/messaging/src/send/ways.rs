@@ -1,10 +1,13 @@
 //! The ways a message can go, each with its price.
 
-use voxanne_kernel::{Money, StoreError, place::Country};
+use voxanne_kernel::{Money, StoreError, Timestamp, place::Country};
 
-use super::{choose::candidates, ports::Switchboard};
+use super::{
+    choose::{Choice, candidates, choose},
+    ports::{Switchboard, Switchboards},
+};
 use crate::{
-    channel::Provider,
+    channel::{Channel, Provider},
     credits::{Prices, least_cost},
     message::{Carrier, Content, NewMessage, Recipient},
     model::Model,
@@ -28,10 +31,65 @@ pub(super) async fn ways<Tx: Model + Prices + ?Sized>(
     board: &Switchboard,
     accounts: &dyn Accounts,
 ) -> Result<Vec<Way>, StoreError> {
-    let channel = new.content.channel();
     if let Some(only) = new.through {
         return through(tx, new, board, only).await;
     }
+    let country = country(&new.to);
+    let units = |provider| units(&new.content, provider);
+    all(tx, new.content.channel(), country.as_ref(), &units, board, accounts).await
+}
+
+/// Who would be asked first to carry a message of usual length on `channel`, to a country that is not known, as things
+/// are now; `None` when nobody can carry one. This is how a message finds its own way.
+pub(crate) async fn usual_way<Tx: Switchboards + Model + Prices + ?Sized>(
+    tx: &mut Tx,
+    channel: Channel,
+    accounts: &dyn Accounts,
+    now: Timestamp,
+) -> Result<Option<UsualWay>, StoreError> {
+    let board = tx.switchboard(channel).await?;
+    let ways = all(tx, channel, None, &|_| 1, &board, accounts).await?;
+    let first = in_order(ways, &board, now).into_iter().next();
+    Ok(first.map(|Way { carrier, .. }| {
+        let is_verified = match carrier.whose {
+            Whose::Platform => true,
+            Whose::Organization => {
+                board.own.iter().any(|own| own.provider == carrier.provider && own.is_verified)
+            }
+        };
+        UsualWay { carrier, is_verified }
+    }))
+}
+
+/// Who carries messages on a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UsualWay {
+    /// The account.
+    pub(crate) carrier: Carrier,
+    /// Whether it is known to work.
+    pub(crate) is_verified: bool,
+}
+
+/// Who would be asked first now comes first; the others follow as they were.
+pub(super) fn in_order(mut ways: Vec<Way>, board: &Switchboard, now: Timestamp) -> Vec<Way> {
+    let carriers: Vec<_> = ways.iter().map(|way| way.carrier.clone()).collect();
+    if let Choice::Ask(first) = choose(&carriers, &[], board, now)
+        && let Some(index) = carriers.iter().position(|carrier| *carrier == first)
+    {
+        ways[..=index].rotate_right(1);
+    }
+    ways
+}
+
+/// The ways on `channel` of a message to `country` that counts as so many `units` at each provider.
+async fn all<Tx: Model + Prices + ?Sized>(
+    tx: &mut Tx,
+    channel: Channel,
+    country: Option<&Country>,
+    units: &(dyn Fn(Provider) -> u32 + Sync),
+    board: &Switchboard,
+    accounts: &dyn Accounts,
+) -> Result<Vec<Way>, StoreError> {
     let model = tx.messaging_model().await?;
     let ours = accounts.of_platform(channel);
     let is_ever_charged = |carrier: &Carrier| carrier.payer == Payer::Platform;
@@ -39,9 +97,8 @@ pub(super) async fn ways<Tx: Model + Prices + ?Sized>(
         let own = candidates(channel, model, board, &[]).into_iter();
         return Ok(own.map(|carrier| Way { carrier, charge: None }).collect());
     }
-    let country = country(&new.to);
-    let tariff = tx.tariff(channel, country.as_ref()).await?;
-    let counted: Vec<_> = ours.iter().map(|provider| (*provider, units(&new.content, *provider))).collect();
+    let tariff = tx.tariff(channel, country).await?;
+    let counted: Vec<_> = ours.iter().map(|provider| (*provider, units(*provider))).collect();
     let mut ours: Vec<_> = least_cost(&tariff, &counted).into_iter().map(|(provider, _)| provider).collect();
     if let Some(preferred) = accounts.preferred(channel) {
         // The sort is stable: the others stay in the order of their prices.
@@ -51,7 +108,7 @@ pub(super) async fn ways<Tx: Model + Prices + ?Sized>(
     let priced = |carrier: Carrier| match carrier.payer {
         Payer::Customer => Some(Way { carrier, charge: None }),
         Payer::Platform => {
-            let charge = tariff.charge(carrier.provider, units(&new.content, carrier.provider))?;
+            let charge = tariff.charge(carrier.provider, units(carrier.provider))?;
             Some(Way { carrier, charge: Some(charge) })
         }
     };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use url::Url;
 use voxanne_kernel::{
-    Activity, Begin, Clock, Commit, OrgScope, Outbox, ProviderError, StoreError, Timestamp, ids::MessageId,
+    Activity, Begin, BeginSystem, Clock, Commit, OrgScope, Outbox, StoreError, Timestamp, ids::MessageId,
 };
 
 use super::{
@@ -21,8 +21,10 @@ use super::{
         WebhookTokens,
     },
     queue::{cost, pay, zones},
+    seek::HoldersTx,
     settle,
     ways::{Way, ways},
+    withdraw::SUPERSEDED,
 };
 use crate::{
     channel::Provider,
@@ -32,21 +34,22 @@ use crate::{
     mail::OwnersMails,
     message::{Attempt, Code, Doubt, Message, MessageStatus, State, Tried, pause},
     model::Model,
-    providers::{AccountError, Accounts, Found, Payer, SendFailure, Whose},
+    providers::{AccountError, Accounts, Payer, SendFailure, Whose},
 };
 
 /// Every request to a provider has ended by then, so an attempt of this age has nobody any more.
-pub(super) const ABANDONED: SignedDuration = SignedDuration::from_secs(45);
-/// An attempt that has not asked its provider by then is not made: somebody might take it for abandoned.
-const FRESH: SignedDuration = SignedDuration::from_secs(10);
+pub(super) const ABANDONED: SignedDuration = SignedDuration::from_secs(25);
+/// An attempt that has not asked its provider by then is not made: somebody might take it for abandoned. Providers have
+/// the time between the two for all that is said to them.
+const FRESH: SignedDuration = SignedDuration::from_secs(5);
+/// How long whoever has to wait for others waits, where nobody says how long.
+pub(super) const A_WHILE: SignedDuration = SignedDuration::from_secs(10);
 /// A provider shows by then what it took.
 pub(super) const SHOWN: SignedDuration = SignedDuration::from_secs(60);
 /// How long a provider knows a key again; an hour is left for clocks that differ.
 pub(super) const KEY_IS_KNOWN: SignedDuration = SignedDuration::from_hours(23);
 /// A message that no provider took for so long is given up.
 const WORTH_SENDING: SignedDuration = SignedDuration::from_hours(24);
-/// So often a provider that should know is asked about a message.
-const LOOK_UPS: u32 = 24;
 
 /// What sending touches.
 pub trait SendTx:
@@ -187,23 +190,26 @@ impl Claimed {
 #[derive(Clone)]
 pub struct SendMessage {
     pub(super) store: Arc<dyn Begin<dyn SendTx>>,
-    accounts: Arc<dyn Accounts>,
+    pub(super) system: Arc<dyn BeginSystem<dyn HoldersTx>>,
+    pub(super) accounts: Arc<dyn Accounts>,
     signup: SignupCredits,
     addresses: WebhookAddresses,
     pub(super) clock: Arc<dyn Clock>,
 }
 
 impl SendMessage {
-    /// Sends what `store` holds through `accounts`, which are told to report to `addresses`. An organization that never
-    /// got what new ones get is given `signup` before its first message goes through one of ours.
+    /// Sends what `store` holds through `accounts`, which are told to report to `addresses`. What is looked for is no
+    /// other message's: `system` tells. An organization that never got what new ones get is given `signup` before its
+    /// first message goes through one of ours.
     pub fn new(
         store: Arc<dyn Begin<dyn SendTx>>,
+        system: Arc<dyn BeginSystem<dyn HoldersTx>>,
         accounts: Arc<dyn Accounts>,
         signup: SignupCredits,
         addresses: WebhookAddresses,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, accounts, signup, addresses, clock }
+        Self { store, system, accounts, signup, addresses, clock }
     }
 
     /// Does what is to be done with the message now. It may be called again at any time, also while it is running.
@@ -261,6 +267,9 @@ impl SendMessage {
         mut message: Message,
         now: Timestamp,
     ) -> Result<Plan, StoreError> {
+        if message.is_withdrawn {
+            return fail(tx, message, SUPERSEDED.into(), now).await;
+        }
         if message.new.not_after.is_some_and(|latest| now > latest) {
             return fail(tx, message, "expired".into(), now).await;
         }
@@ -285,7 +294,7 @@ impl SendMessage {
         match self.affordable(&mut *tx, &mut message, &ways, &board, now).await? {
             Choice::Ask(carrier) => {
                 if let Taken::Wait(wait) = take_for_organization(&mut *tx, &rules, now).await? {
-                    let at = spread(&message, wait.try_into().unwrap_or(FRESH), now);
+                    let at = spread(&message, wait.try_into().unwrap_or(A_WHILE), now);
                     return later(tx, message, at, now).await.map(Plan::Done);
                 }
                 let attempt =
@@ -439,7 +448,8 @@ impl SendMessage {
         let Some(message) = outcome::still_ours(&mut *tx, &abandoned).await? else {
             return Ok(Next::Again);
         };
-        if is_repeatable && now.duration_since(since) < KEY_IS_KNOWN {
+        // What is not true any more is only looked for: to give it again might be to give it for the first time.
+        if is_repeatable && !message.is_withdrawn && now.duration_since(since) < KEY_IS_KNOWN {
             let number = message.attempts.saturating_add(1);
             let attempt = Attempt { number, carrier: abandoned.attempt.carrier, started_at: now };
             let claimed = self.begin(tx, message, attempt, since).await?;
@@ -447,57 +457,6 @@ impl SendMessage {
         }
         tracing::warn!(message_id = %message.id, "an attempt was abandoned; it is looked for");
         outcome::unknown(tx, message, abandoned.attempt, now).await
-    }
-
-    /// Asks the provider whether it has the message.
-    async fn look_up(&self, scope: &OrgScope, message: Message, doubt: Doubt) -> Result<Next, StoreError> {
-        let carrier = &doubt.attempt.carrier;
-        let found = match Open::find(&*self.accounts, scope, message.channel(), carrier).await {
-            Ok(Some(open)) => open.look_up(&message, &doubt.attempt).await,
-            // Nobody can be asked any more.
-            Ok(None) | Err(AccountError::Unusable(_)) => Ok(Found::CannotTell),
-            Err(AccountError::Store(error)) => return Err(error),
-        };
-        let found = match found {
-            Err(error) if !error.is_worth_retrying() => {
-                tell_look_up(&message, &error);
-                Ok(Found::CannotTell)
-            }
-            other => other,
-        };
-        let now = self.clock.now();
-        let mut tx = self.store.begin(scope).await?;
-        let Some(mut message) = tx.message_for_update(message.id).await? else {
-            return Ok(Next::Done(Outcome::Gone));
-        };
-        let State::Unknown(still) = &message.state else { return Ok(Next::Again) };
-        if still.attempt.number != doubt.attempt.number {
-            return Ok(Next::Again);
-        }
-        match found {
-            Ok(Found::Yes(accepted)) => outcome::accepted(tx, message, doubt.attempt, accepted, now).await,
-            Ok(Found::No) => {
-                message.state = State::Queued;
-                message.due_at = Some(now);
-                let end = AttemptEnd { outcome: AttemptOutcome::NotTaken, code: None };
-                tx.end_attempt(&message, &doubt.attempt, &end, now).await?;
-                tx.commit().await?;
-                Ok(Next::Again)
-            }
-            Ok(Found::CannotTell) => outcome::for_a_person(tx, message, doubt, now).await,
-            Err(_) if doubt.look_ups + 1 >= LOOK_UPS => outcome::for_a_person(tx, message, doubt, now).await,
-            Err(error) => {
-                tell_look_up(&message, &error);
-                let look_ups = doubt.look_ups + 1;
-                let wait = match error {
-                    ProviderError::RetryLater { after: Some(wait), .. } => wait.try_into().unwrap_or(FRESH),
-                    _ => SignedDuration::ZERO,
-                };
-                message.state = State::Unknown(Doubt { look_ups, ..doubt });
-                let at = after(now, wait.max(pause(look_ups)));
-                later(tx, message, at, now).await.map(Next::Done)
-            }
-        }
     }
 }
 
@@ -538,8 +497,10 @@ async fn fail(
     Ok(Plan::Done(Outcome::of(&message)))
 }
 
+/// The end of the quiet hours that hold `message` back; they may have begun since it was queued.
 fn quiet_until(message: &Message, rules: &Rules, now: Timestamp) -> Option<Timestamp> {
-    let hours = rules.quiet_hours.as_ref().filter(|_| message.new.purpose.is_automatic())?;
+    let is_held = message.new.purpose.is_automatic() && message.new.as_of.is_none();
+    let hours = rules.quiet_hours.as_ref().filter(|_| is_held)?;
     let end = hours.end(now, &zones(&message.new, rules));
     (end > now).then_some(end)
 }
@@ -554,9 +515,4 @@ fn spread(message: &Message, wait: SignedDuration, now: Timestamp) -> Timestamp 
     let low = message.id.0.as_u128() ^ u128::try_from(now.as_millisecond()).unwrap_or(0);
     let share = i64::try_from(low % u128::try_from(window.max(1)).unwrap_or(1)).unwrap_or(0);
     after(after(now, wait), SignedDuration::from_millis(share))
-}
-
-fn tell_look_up(message: &Message, error: &ProviderError) {
-    let chain = error as &dyn std::error::Error;
-    tracing::warn!(message_id = %message.id, error = chain, "a message could not be looked for");
 }

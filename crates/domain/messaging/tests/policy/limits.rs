@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use voxanne_kernel::{Timestamp, Zone};
 use voxanne_messaging::{
     channel::Channel,
-    limits::{Rate, Rules, check_html, check_subject, check_text, day_of, month_of},
+    limits::{Rate, Rules, check_content, check_html, check_subject, check_text, day_of, month_of},
+    message::{Content, EmailContent},
+    providers::{Attachment, WhatsAppBody},
 };
 
 fn at(text: &str) -> Timestamp {
@@ -106,6 +108,46 @@ fn a_subject_is_one_line() {
     }
     assert!(check_subject(&"a".repeat(200)).is_ok());
     assert!(check_subject(&"a".repeat(201)).is_err());
+}
+
+#[test]
+fn each_part_of_a_message_is_refused_by_its_name_on_the_wire() {
+    let check = |content: Content, field: &str| match check_content(&content) {
+        Err(bad) => assert_eq!(bad.field, field, "{bad}"),
+        Ok(()) => assert_eq!(field, "", "{content:?}"),
+    };
+    let file = |name: &str, content_type: &str, bytes: usize| Attachment {
+        name: name.to_owned(),
+        content_type: content_type.to_owned(),
+        content: vec![0; bytes],
+    };
+    let mail =
+        || EmailContent { subject: "Hello".to_owned(), text: "A word".to_owned(), ..Default::default() };
+    let with = |attachments| Content::Email(EmailContent { attachments, ..mail() });
+    let template = |name: &str, language: &str, parameter: &str| {
+        Content::WhatsApp(WhatsAppBody::Template {
+            name: name.to_owned(),
+            language: language.to_owned(),
+            parameters: vec![parameter.to_owned()],
+        })
+    };
+    check(Content::Sms { body: "Hello".to_owned() }, "");
+    check(Content::Sms { body: String::new() }, "content");
+    check(Content::WhatsApp(WhatsAppBody::Text("a\0b".to_owned())), "content");
+    check(template("reminder", "de", "15:30"), "");
+    check(template("", "de", "15:30"), "templateId");
+    check(template("reminder", &"d".repeat(21), "15:30"), "variables");
+    check(template("reminder", "de", &"1".repeat(1_025)), "variables");
+    check(Content::Email(mail()), "");
+    check(Content::Email(EmailContent { subject: "a\r\nBcc: b@c.de".to_owned(), ..mail() }), "subject");
+    check(Content::Email(EmailContent { text: " ".to_owned(), ..mail() }), "content");
+    check(Content::Email(EmailContent { html: Some("<p>\0</p>".to_owned()), ..mail() }), "html");
+    check(with(vec![file("a.ics", "text/calendar", 10)]), "");
+    for bad in ["", "../a.ics", "a\r\n.ics", "a\\b"] {
+        check(with(vec![file(bad, "text/calendar", 10)]), "attachments");
+    }
+    check(with(vec![file("a.ics", "calendar", 10)]), "attachments");
+    check(with(vec![file("a", "text/plain", 6_000_000), file("b", "text/plain", 6_000_000)]), "attachments");
 }
 
 #[test]

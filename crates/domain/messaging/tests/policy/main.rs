@@ -4,8 +4,8 @@
 mod consent;
 mod credits;
 mod limits;
-mod model;
 mod numbering;
+mod own_words;
 mod quiet;
 mod segments;
 mod templates;

@@ -1,7 +1,7 @@
 //! Which country and which zones a number tells.
 
 use voxanne_kernel::{E164, Zone};
-use voxanne_messaging::numbering::{country_of, zones_for, zones_of};
+use voxanne_messaging::numbering::{country_of, may_be_of, zones_for, zones_of};
 
 fn number(text: &str) -> E164 {
     E164::new(text).unwrap()
@@ -30,6 +30,32 @@ fn a_number_tells_its_country() {
     check("+8801712345678", Some("BD"));
     check("+881612345678", None);
     check("+97412345678", Some("QA"));
+}
+
+#[test]
+fn a_number_is_another_countrys_only_where_its_digits_say_so() {
+    let check = |text: &str, country: &str, expected: bool| {
+        let country = country.parse().unwrap();
+        assert_eq!(may_be_of(&number(text), &country), expected, "{text} {country}");
+    };
+    check("+12125550999", "US", true);
+    check("+12125550999", "CA", false);
+    check("+14165550100", "CA", true);
+    check("+14165550100", "US", false);
+    check("+17875550100", "PR", true);
+    check("+442079460009", "US", false);
+    check("+442079460009", "GB", true);
+    check("+12125550999", "GB", false);
+    check("+4915112345678", "FR", false);
+    // Services of the whole plan, and areas that nobody here has heard of.
+    for country in ["US", "CA"] {
+        check("+18335550100", country, true);
+        check("+15005550006", country, true);
+    }
+    check("+18335550100", "GB", false);
+    // Guernsey's numbers begin as Britain's do.
+    check("+441481555010", "GG", true);
+    check("+881612345678", "US", false);
 }
 
 #[test]

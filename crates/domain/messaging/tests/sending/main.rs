@@ -2,8 +2,12 @@
 #![expect(clippy::disallowed_methods, reason = "tests vouch for the organizations they made")]
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod alike;
 mod events;
 mod failover;
 mod kills;
+mod many;
 mod queueing;
+mod resolving;
+mod withdrawing;
 mod world;

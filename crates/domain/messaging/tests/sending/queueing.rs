@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use voxanne_kernel::{
-    Clock, Money,
+    Clock, Money, SendingLimit,
     ids::{AppointmentId, ContactId},
 };
 use voxanne_messaging::{
@@ -105,7 +105,9 @@ fn a_contact_gets_one_follow_up_an_hour_and_another_one_if_the_first_came_to_not
     let follow_up = || NewMessage { contact, purpose: Purpose::FollowUp, ..sms("Hello") };
     let first = world.queue(follow_up()).unwrap().id;
     match world.queue(follow_up()) {
-        Err(QueueError::Limited { after }) => assert_eq!(after.as_secs(), 3_600),
+        Err(QueueError::Limited { limit: SendingLimit::Contact, after }) => {
+            assert_eq!(after.as_secs(), 3_600);
+        }
         other => panic!("{other:?}"),
     }
     // Messages that somebody writes themselves are not counted.
@@ -115,6 +117,27 @@ fn a_contact_gets_one_follow_up_an_hour_and_another_one_if_the_first_came_to_not
     world.store.tamper(|book| book.is_suspended = false);
     assert_eq!(world.status(first), MessageStatus::Failed);
     world.queue(follow_up()).unwrap();
+}
+
+#[test]
+fn the_caps_of_the_day_and_of_the_month_say_which_is_reached_and_until_when() {
+    let check = |caps, expected, resets: &str| {
+        let world = World::with(&[OUR_TWILIO]);
+        world.store.tamper(|book| book.caps = caps);
+        world.queue(sms("Hello")).unwrap();
+        match world.queue(sms("Hello")) {
+            Err(QueueError::Limited { limit, after }) => {
+                let after = SignedDuration::try_from(after).unwrap();
+                assert_eq!((limit, world.clock.now() + after), (expected, resets.parse().unwrap()));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(world.store.book().messages.len(), 1);
+    };
+    check((Some(1), None), SendingLimit::Day, "2026-03-03T00:00:00Z");
+    check((None, Some(1)), SendingLimit::Month, "2026-04-01T00:00:00Z");
+    // There is no room before the later of the two.
+    check((Some(1), Some(1)), SendingLimit::Month, "2026-04-01T00:00:00Z");
 }
 
 #[test]

@@ -17,13 +17,14 @@ use voxanne_messaging::{
     message::{Content, EmailContent, Message, MessageStatus, NewMessage, Purpose, Recipient},
     providers::Payer,
     send::{
-        ApplyEvents, LookAfter, Outcome, QueueError, QueueMessage, Queued, SendMessage, SendMessageJob,
-        WebhookAddresses,
+        ApplyEvents, LookAfter, Outcome, QueueError, QueueMessage, Queued, ResolveMessage, SendMessage,
+        SendMessageJob, WebhookAddresses,
         ports::OwnAccount,
         testing::{Carriage, Carriages, Fault, Fuse, Memory, MemoryBook},
     },
 };
 
+const START: &str = "2026-03-02T15:00:00Z";
 pub(crate) const TO: &str = "+12025550143";
 
 pub(crate) struct World {
@@ -34,6 +35,7 @@ pub(crate) struct World {
     pub(crate) queue: QueueMessage,
     pub(crate) send: SendMessage,
     pub(crate) apply: ApplyEvents,
+    pub(crate) resolve: ResolveMessage,
     pub(crate) sweep: LookAfter,
 }
 
@@ -72,7 +74,7 @@ impl World {
 
     /// The same, where finding accounts passes the points of `fuse`.
     pub(crate) fn with_points(accounts: &[Has], store: MemoryBook, fuse: Fuse) -> Self {
-        let clock = Arc::new(ManualClock::at("2026-03-02T15:00:00Z".parse().unwrap()));
+        let clock = Arc::new(ManualClock::at(start()));
         let mut carriages = Carriages { fuse, ..Carriages::default() };
         store.tamper(|book| {
             book.granted = 1_000;
@@ -87,7 +89,8 @@ impl World {
                     let channel =
                         Channel::ALL.into_iter().find(|channel| channel.brought().contains(&has.provider));
                     let payer = if has.is_managed { Payer::Platform } else { Payer::Customer };
-                    let account = OwnAccount { provider: has.provider, payer, is_asked: true };
+                    let account =
+                        OwnAccount { provider: has.provider, payer, is_asked: true, is_verified: true };
                     book.own.entry(channel.unwrap()).or_default().push(account);
                     book.model.mode = voxanne_messaging::model::Mode::CustomerManaged;
                 }
@@ -98,8 +101,16 @@ impl World {
         let apply = ApplyEvents::new(shared.clone(), shared.clone(), clock.clone());
         Self {
             queue: QueueMessage::new(shared.clone(), known.clone(), SignupCredits::default(), clock.clone()),
-            send: SendMessage::new(shared.clone(), known, SignupCredits::default(), base, clock.clone()),
+            send: SendMessage::new(
+                shared.clone(),
+                shared.clone(),
+                known,
+                SignupCredits::default(),
+                base,
+                clock.clone(),
+            ),
             sweep: LookAfter::new(shared.clone(), shared, apply.clone(), clock.clone()),
+            resolve: ResolveMessage::new(Arc::new(store.clone()), clock.clone()),
             apply,
             scope: OrgScope::vouch(OrgId::generate(), Actor::System),
             clock,
@@ -191,4 +202,9 @@ pub(crate) fn mail() -> NewMessage {
         Content::Email(content),
         Purpose::Direct,
     )
+}
+
+/// When every world begins.
+pub(crate) fn start() -> Timestamp {
+    START.parse().unwrap()
 }

@@ -1,4 +1,7 @@
-//! Taking a setup back on request: its number, both assistants, its configuration.
+//! Taking a setup back on request: every number that was bought, both assistants, its configuration.
+//!
+//! A number that the organization brought stays its own: nothing of ours answers it any more, and the voice service knows
+//! it for as long as the organization's account is connected.
 
 use voxanne_kernel::{OrgScope, StoreError};
 
@@ -16,13 +19,13 @@ use crate::ports::StepError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "five results that are shown beside each other")]
 pub struct CleanupResults {
-    /// The carrier has the number back.
+    /// The carrier has every number back that was bought for the organization.
     pub phone_number_released: bool,
     /// The assistant that answered is gone.
     pub inbound_assistant_deleted: bool,
     /// The assistant that called is gone.
     pub outbound_assistant_deleted: bool,
-    /// The voice service has forgotten the number.
+    /// The voice service has forgotten them; one that the organization brought is bound to nobody.
     pub vapi_phone_number_deleted: bool,
     /// No call is attributed by it any more, and it is not in use.
     pub config_deleted: bool,
@@ -57,11 +60,11 @@ pub enum CleanUpError {
     /// There never was one.
     #[error("the organization has no setup")]
     NoSetup,
-    /// Phones still forward their calls to its number; the next owner of the number would get them.
-    #[error("calls of {} phones are forwarded to the number", .0.len())]
+    /// Phones still forward their calls to its numbers; the next owners of the numbers would get them.
+    #[error("calls of {} phones are forwarded to the numbers", .0.len())]
     InUse(Vec<ForwardingPhone>),
-    /// It could not be found out whether phones forward their calls to its number.
-    #[error("it is not known whether the number is in use")]
+    /// It could not be found out whether phones forward their calls to its numbers.
+    #[error("it is not known whether the numbers are in use")]
     Unknown(#[source] StepError),
     /// The store failed.
     #[error(transparent)]
@@ -80,8 +83,9 @@ impl CleanUpSetup {
         Self { run }
     }
 
-    /// Stops the line's calls at once and takes back what the setup made, and both assistants whoever made them. What
-    /// is not done now is gone on with by the job; asking again tells how far it is.
+    /// Stops the line's calls at once and takes back what the setup made, every other number that was bought for the
+    /// organization, which nobody would answer any more, and both assistants whoever made them. What is not done now is
+    /// gone on with by the job; asking again tells how far it is.
     ///
     /// # Errors
     /// [`CleanUpError`]. A provider that fails is no error but shows in the results.
@@ -99,7 +103,8 @@ impl CleanUpSetup {
         if setup.status == SetupStatus::Cleaning
             && let Some(claim) = self.run.alone(scope, pace::STOPPING).await?
         {
-            let taken = Run::new(self.run.parts(), scope, &claim, &setup).back().await;
+            let run = Run::new(self.run.parts(), scope, &claim, &setup);
+            let taken = self.run.keeping(scope, &claim, run.back()).await;
             self.run.let_go(scope, claim).await;
             // Whoever took over meanwhile goes on with it.
             if let Err(Stop::Store(error)) = taken {
@@ -117,13 +122,11 @@ impl CleanUpSetup {
         Ok(setup)
     }
 
-    /// Refuses while phones forward their calls to the number that would be given back.
+    /// Refuses while phones forward their calls to a number that would be given back.
     async fn unused(&self, scope: &OrgScope) -> Result<(), CleanUpError> {
-        let setup = self.read(scope).await?.ok_or(CleanUpError::NoSetup)?;
-        let (Some(NumberSource::Bought), Some(numbers)) = (setup.source, &self.run.parts().numbers) else {
-            return Ok(());
-        };
-        match numbers.forwarded(scope, &setup.tag()).await {
+        self.read(scope).await?.ok_or(CleanUpError::NoSetup)?;
+        let Some(numbers) = &self.run.parts().numbers else { return Ok(()) };
+        match numbers.forwarded(scope).await {
             Ok(phones) if phones.is_empty() => Ok(()),
             Ok(phones) => Err(CleanUpError::InUse(phones)),
             Err(StepError::Store(error)) => Err(error.into()),
@@ -137,7 +140,7 @@ impl CleanUpSetup {
         let mut tx = parts.store.begin(scope).await?;
         let mut setup = tx.setup_to_change().await?.ok_or(CleanUpError::NoSetup)?;
         let is_marked = setup.status == SetupStatus::Cleaning && setup.failure.is_none();
-        if setup.status == SetupStatus::Inactive || is_marked {
+        if setup.is_gone() || is_marked {
             return Ok(setup);
         }
         let now = parts.clock.now();

@@ -13,8 +13,9 @@
 //!
 //! - What fails for good is undone in reverse, each part until it is done. What a provider merely cannot do now is tried
 //!   again with growing pauses, for four hours from the start.
-//! - Of several runs one holds the claim. Before each effect and with each result it is renewed, so that a run that was
-//!   believed dead writes nothing over its successor's work. What makes things at providers is a neighbour's, which has
+//! - Of several runs one holds the claim. It is short, so that a run that died is followed soon, and kept while the run
+//!   lives; before each effect and with each result it is renewed, so that a run that was believed dead writes nothing
+//!   over its successor's work. What makes things at providers is a neighbour's, which has
 //!   claims of its own and looks for what was left before it makes anything again.
 //! - No provider is asked while a unit of work is open.
 

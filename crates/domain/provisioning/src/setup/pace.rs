@@ -7,17 +7,18 @@ use voxanne_kernel::{ProviderError, Timestamp};
 
 use crate::ports::StepError;
 
-/// How long a run may be silent before another one may take over. It is renewed before each step and with its result; a
-/// step that takes longer is safe, because what it does at a provider is claimed for itself.
-pub(super) const HOLD: Duration = Duration::from_secs(45);
-/// How long another run is waited for.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// For how long nothing may be heard of a run before another one takes over. It is kept while the run lives, and renewed
+/// before each step and with its result; what a step does at a provider is claimed for itself.
+pub(super) const HOLD: Duration = Duration::from_secs(20);
+/// How long another run is waited for: with this a job that runs again because its worker was killed goes on as soon as
+/// the dead one's right is over.
+pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 /// How long a clean-up waits for a run that it has just stopped.
 pub(super) const STOPPING: Duration = Duration::from_secs(12);
 /// When to look again after another run was found at it.
-pub(super) const BUSY: SignedDuration = SignedDuration::from_secs(5);
+pub(super) const BUSY: SignedDuration = SignedDuration::from_secs(2);
 /// When the job looks after what is about to be undone, or cleaned up by a request.
-pub(super) const LOOK_AFTER: SignedDuration = SignedDuration::from_secs(30);
+pub(super) const LOOK_AFTER: SignedDuration = SignedDuration::from_secs(20);
 /// How long providers are given to serve, from the start of the setup.
 pub(super) const DEADLINE: SignedDuration = SignedDuration::from_hours(4);
 /// The longest pause between two attempts.

@@ -50,12 +50,12 @@ pub trait LineNumbers: Send + Sync {
     /// calls to the organization.
     async fn connect(&self, scope: &OrgScope, tag: &str, right: &Claim) -> Result<RoutedNumber, StepError>;
 
-    /// The phones that forward their calls to the number of this tag.
-    async fn forwarded(&self, scope: &OrgScope, tag: &str) -> Result<Vec<ForwardingPhone>, StepError>;
+    /// The phones that forward their calls to a number that was bought for the organization.
+    async fn forwarded(&self, scope: &OrgScope) -> Result<Vec<ForwardingPhone>, StepError>;
 
-    /// Stops the calls of whatever was bought under this tag at once, and gives it back. What a provider does not let
-    /// go of now is gone on with; asking again tells how far it is.
-    async fn give_back(&self, scope: &OrgScope, tag: &str) -> Result<GivenBack, StepError>;
+    /// Stops the calls of whatever was bought for the organization at once, or only of what was bought under `tag`, and
+    /// gives it back. What a provider does not let go of now is gone on with; asking again tells how far it is.
+    async fn give_back(&self, scope: &OrgScope, tag: Option<&str>) -> Result<GivenBack, StepError>;
 
     /// Puts the account away if the organization has no number in it any more.
     async fn put_account_away(&self, scope: &OrgScope) -> Result<(), StepError>;

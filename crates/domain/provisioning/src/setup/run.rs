@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use voxanne_kernel::{Begin, Claim, Claims, Clock, Job, NewJob, OrgScope, StoreError, Timestamp, ids::OrgId};
+use voxanne_kernel::{
+    Begin, Claim, Claims, Clock, Job, NewJob, OrgScope, StoreError, Timestamp, ids::OrgId, while_kept,
+};
 
 use super::{
     pace,
@@ -96,8 +98,11 @@ pub struct SetupParts {
     pub provider: Arc<dyn LineProvider>,
     /// Looks after assistants.
     pub assistants: Arc<dyn LineAssistants>,
-    /// Buys numbers; `None` where the platform has no account to buy with, and the voice service provides them.
+    /// Buys numbers; `None` where the platform has no account to buy with: then only a number that the organization has
+    /// can be set up.
     pub numbers: Option<Arc<dyn LineNumbers>>,
+    /// Whether the platform has an account to send mails from: without one they are recorded, and nobody gets them.
+    pub sends_mails: bool,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -145,7 +150,8 @@ impl RunSetup {
         match self.alone(scope, pace::PATIENCE).await? {
             None => self.leave_to_job(scope).await,
             Some(claim) => {
-                let ran = self.drive(&Run::new(&self.parts, scope, &claim, &setup), setup.status).await;
+                let run = Run::new(&self.parts, scope, &claim, &setup);
+                let ran = self.keeping(scope, &claim, self.drive(&run, setup.status)).await;
                 self.let_go(scope, claim).await;
                 ran
             }
@@ -159,6 +165,16 @@ impl RunSetup {
         patience: Duration,
     ) -> Result<Option<Claim>, StoreError> {
         self.parts.claims.claim(scope, "setup", pace::HOLD, patience).await
+    }
+
+    /// Does `work` and keeps the right to.
+    pub(super) fn keeping<'a, T>(
+        &'a self,
+        scope: &'a OrgScope,
+        claim: &'a Claim,
+        work: impl Future<Output = T> + Send + 'a,
+    ) -> impl Future<Output = T> + Send + 'a {
+        while_kept(&*self.parts.claims, scope, (claim, pace::HOLD), work)
     }
 
     pub(super) async fn let_go(&self, scope: &OrgScope, claim: Claim) {

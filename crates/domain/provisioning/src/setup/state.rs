@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use voxanne_kernel::{AreaCode, Country, E164, Timestamp, ids::SetupId};
 
-use crate::ports::{LineKind, ReadyAssistant};
+use crate::ports::{LineKind, ReadyAssistant, RoutedNumber};
 
 /// Declares an enum with the one text per variant that is stored and shown.
 macro_rules! named {
@@ -107,7 +107,7 @@ named! {
         Present = "present",
         /// We buy it for the organization.
         Bought = "bought",
-        /// The voice service provides it.
+        /// The voice service provided it, to a setup of old: none is set up so any more.
         Provided = "provided",
     }
 }
@@ -181,7 +181,7 @@ pub struct Setup {
     pub completed_at: Option<Timestamp>,
     /// Why it failed.
     pub failure: Option<Failure>,
-    /// Whether its owners' mail was recorded to be sent.
+    /// Whether its owners' mail was recorded to be sent, by a platform that sends mails.
     pub email_queued: bool,
     /// How often it was tried to take everything back.
     pub undo_attempts: u32,
@@ -230,6 +230,32 @@ impl Setup {
     /// Whether something is still being done for it.
     pub fn is_under_way(&self) -> bool {
         matches!(self.status, SetupStatus::Provisioning | SetupStatus::Cleaning)
+    }
+
+    /// Whether it was taken back and holds nothing any more.
+    pub(super) fn is_gone(&self) -> bool {
+        let holds_nothing = self.phone_number.is_none() && self.inbound.is_none() && self.outbound.is_none();
+        self.status == SetupStatus::Inactive && holds_nothing
+    }
+
+    /// The organization gives `number` up. Where that is the line's number, `next` takes its place; without one nobody is
+    /// reached any more, so that the line may be set up again: its assistants are kept for that. Gives whether this
+    /// changed anything; a setup that is under way finds out by itself.
+    pub fn leave(&mut self, number: &E164, next: Option<RoutedNumber>, now: Timestamp) -> bool {
+        if self.status != SetupStatus::Active || self.phone_number.as_ref() != Some(number) {
+            return false;
+        }
+        if let Some(RoutedNumber { number, provider_id }) = next {
+            (self.phone_number, self.vapi_phone_id) = (Some(number), Some(provider_id));
+            return true;
+        }
+        (self.phone_number, self.vapi_phone_id) = (None, None);
+        (self.status, self.completed_at) = (SetupStatus::Inactive, Some(now));
+        for name in [StepName::PhoneNumber, StepName::VapiPhoneNumber, StepName::Configuration] {
+            let step = self.step_mut(name);
+            (step.status, step.at, step.is_cleared) = (StepStatus::Undone, Some(now), true);
+        }
+        true
     }
 
     /// One of its assistants.

@@ -1,7 +1,7 @@
 //! The steps forward.
 
 use futures_util::future::join3;
-use voxanne_kernel::{E164, ProviderError};
+use voxanne_kernel::E164;
 
 use super::{
     ports::LineNumbers,
@@ -12,8 +12,11 @@ use super::{
 };
 use crate::{
     bind::spec,
-    ports::{LineKind, LineNumber, NumberSpec, RoutedNumber, StepError},
+    ports::{LineKind, NumberSpec, RoutedNumber, StepError},
 };
+
+/// The platform has no account to buy numbers in.
+const NOT_CONFIGURED: StepError = StepError::Denied("not_configured");
 
 /// What a step came to.
 type Stepped = Result<Result<(), Missed>, Stop>;
@@ -21,10 +24,11 @@ type Stepped = Result<Result<(), Missed>, Stop>;
 impl Run<'_> {
     /// Does what is still to do until the line answers.
     pub(super) async fn forward(&self) -> Result<Ran, Stop> {
-        for missed in [self.organization().await?, self.account().await?] {
-            if let Err(missed) = missed {
-                return self.after(vec![missed]).await;
-            }
+        if let Err(missed) = self.organization().await? {
+            return self.after(vec![missed]).await;
+        }
+        if let Err(missed) = self.account().await? {
+            return self.after(vec![missed]).await;
         }
         let parts = join3(
             self.number(),
@@ -43,12 +47,18 @@ impl Run<'_> {
         self.complete().await
     }
 
-    /// The organization, what its messages are signed with, and the tools that every assistant carries.
+    /// The organization, what its messages are signed with, and the tools that every assistant carries. Nothing is made
+    /// where there is no way to a number.
     async fn organization(&self) -> Stepped {
         let step = StepName::Organization;
         let Some(begun) = self.begin(step).await? else { return Ok(Ok(())) };
         if !begun.organization.has_owner {
             tracing::warn!(org_id = %self.scope.org(), "nobody owns the organization, so nobody is told");
+        }
+        if begun.setup.source.is_none() && self.parts.numbers.is_none() && self.decide().await?.is_none() {
+            let step = StepName::TelephonyAccount;
+            self.begin(step).await?;
+            return self.end(step, Err(Why::Error(NOT_CONFIGURED)), |_, ()| ()).await;
         }
         let prepared = async {
             self.parts.assistants.signing_credential(self.scope).await?;
@@ -62,60 +72,52 @@ impl Run<'_> {
         let step = StepName::TelephonyAccount;
         let Some(begun) = self.begin(step).await? else { return Ok(Ok(())) };
         let source = match begun.setup.source {
-            Some(source) => source,
+            Some(source) => Some(source),
             None => self.decide().await?,
         };
         let opened = match source {
-            NumberSource::Bought => match self.numbers() {
+            Some(NumberSource::Present) => Ok(()),
+            Some(NumberSource::Bought | NumberSource::Provided) | None => match self.numbers() {
                 Ok(numbers) => numbers.open_account(self.scope).await.map_err(Why::from),
                 Err(why) => Err(why),
             },
-            NumberSource::Present | NumberSource::Provided => Ok(()),
         };
         self.end(step, opened, |_, ()| ()).await
     }
 
-    /// A number that the organization has, or is about to have, is used; nothing is bought beside it.
-    async fn decide(&self) -> Result<NumberSource, Stop> {
+    /// A number that the organization has, or is about to have, is used; nothing is bought beside it. `None` where there
+    /// is none and none can be bought.
+    async fn decide(&self) -> Result<Option<NumberSource>, Stop> {
         let (mut tx, mut setup) = self.unit(SetupStatus::Provisioning).await?;
         let is_present =
             !tx.numbers().await?.is_empty() || tx.expects_a_number().await? || tx.brings_account().await?;
-        let source = if is_present { NumberSource::Present } else { self.made_by() };
-        setup.source = Some(source);
+        let bought = self.parts.numbers.is_some().then_some(NumberSource::Bought);
+        setup.source = if is_present { Some(NumberSource::Present) } else { bought };
         tx.put_setup(&setup).await?;
         tx.commit().await?;
-        Ok(source)
+        Ok(setup.source)
     }
 
-    /// Where a number comes from that the organization does not have.
-    fn made_by(&self) -> NumberSource {
-        if self.parts.numbers.is_some() { NumberSource::Bought } else { NumberSource::Provided }
-    }
-
+    /// Who buys numbers, if the platform has an account to buy them in.
     fn numbers(&self) -> Result<&dyn LineNumbers, Why> {
-        let missing = || {
-            let error = ProviderError::OurFault("the platform has no account to buy numbers with".into());
-            Why::Error(error.into())
-        };
-        self.parts.numbers.as_deref().ok_or_else(missing)
+        self.parts.numbers.as_deref().ok_or(Why::Error(NOT_CONFIGURED))
     }
 
     async fn number(&self) -> Stepped {
         let step = StepName::PhoneNumber;
         let Some(begun) = self.begin(step).await? else { return Ok(Ok(())) };
         let number = self.had(&begun.setup).await;
-        self.end(step, number, |setup, number| setup.phone_number = number).await
+        self.end(step, number, |setup, number| setup.phone_number = Some(number)).await
     }
 
-    /// The number that the organization has now; none yet where the voice service provides it later.
-    async fn had(&self, setup: &Setup) -> Result<Option<E164>, Why> {
+    /// The number that the organization has now.
+    async fn had(&self, setup: &Setup) -> Result<E164, Why> {
         match setup.source {
             Some(NumberSource::Bought) => {
-                let number = self.numbers()?.buy(self.scope, &setup.wish, &setup.tag(), self.claim).await?;
-                Ok(Some(number))
+                Ok(self.numbers()?.buy(self.scope, &setup.wish, &setup.tag(), self.claim).await?)
             }
-            Some(NumberSource::Present) => self.present().await.map(|known| Some(known.number)),
-            Some(NumberSource::Provided) => Ok(None),
+            Some(NumberSource::Present) => self.present().await.map(|known| known.number),
+            Some(NumberSource::Provided) => Err(Why::Error(NOT_CONFIGURED)),
             None => Err(Why::Elsewhere(None)),
         }
     }
@@ -158,7 +160,7 @@ impl Run<'_> {
                 Err(why) => Err(why),
             },
             Some(NumberSource::Present) => self.bind_present(begun).await,
-            Some(NumberSource::Provided) => self.provided(begun).await,
+            Some(NumberSource::Provided) => Err(Why::Error(NOT_CONFIGURED)),
             None => Err(Why::Elsewhere(None)),
         };
         let note = |setup: &mut Setup, connected: RoutedNumber| {
@@ -171,7 +173,7 @@ impl Run<'_> {
     async fn spec(&self, begun: Begun) -> Result<NumberSpec, Why> {
         let credential = self.parts.assistants.signing_credential(self.scope).await?;
         let inbound = begun.setup.inbound.ok_or(StepError::Missing("the inbound assistant"))?;
-        Ok(spec(self.scope, begun.organization, inbound.id, credential))
+        Ok(spec(begun.organization, inbound.id, credential))
     }
 
     /// The first of the organization's numbers that the voice service still has. None is routed again: its owner may be
@@ -187,46 +189,11 @@ impl Run<'_> {
             }
         }
         // The line that the organization brings is kept in step by a job of its own.
-        if is_own { Err(StepError::Busy.into()) } else { Err(Why::Elsewhere(Some(self.made_by()))) }
-    }
-
-    /// What an interrupted attempt left, or a new number of the voice service; bound to the inbound assistant.
-    async fn provided(&self, begun: Begun) -> Result<RoutedNumber, Why> {
-        let spec = self.spec(begun).await?;
-        let provider = &*self.parts.provider;
-        let LineNumber { id, number } =
-            match provider.find_number(&spec.name).await.map_err(StepError::from)? {
-                Some(left) if provider.bind_number(&left.id, &spec).await.map_err(StepError::from)? => left,
-                _ => {
-                    self.confirm().await?;
-                    provider.create_number(&spec).await.map_err(StepError::from)?
-                }
-            };
-        let number = match number {
-            Some(number) => number,
-            None => self.activated(&id).await?,
-        };
-        Ok(RoutedNumber { number, provider_id: id })
-    }
-
-    /// Makes sure that this run may still make something.
-    async fn confirm(&self) -> Result<(), StepError> {
-        match self.unit(SetupStatus::Provisioning).await {
-            Ok((tx, _)) => Ok(tx.commit().await?),
-            Err(Stop::Store(error)) => Err(error.into()),
-            Err(_) => Err(StepError::Busy),
+        if is_own {
+            return Err(StepError::Busy.into());
         }
-    }
-
-    /// The number of a line that was still being activated when it was created.
-    async fn activated(&self, id: &str) -> Result<E164, StepError> {
-        let found = self.parts.provider.number(id).await?;
-        found.and_then(|found| found.number).ok_or_else(|| {
-            StepError::Provider(ProviderError::RetryLater {
-                after: None,
-                source: "the provider has not activated the number yet".into(),
-            })
-        })
+        self.numbers()?;
+        Err(Why::Elsewhere(Some(NumberSource::Bought)))
     }
 
     /// Puts everything into use, as one: the routing, the configuration, and the mail that says so.
@@ -236,13 +203,8 @@ impl Run<'_> {
             return Err(Stop::Suspended);
         }
         let now = self.now();
-        if let (Some(NumberSource::Provided), Some(number), Some(id)) =
-            (setup.source, &setup.phone_number, &setup.vapi_phone_id)
-        {
-            tx.put_number(&RoutedNumber { number: number.clone(), provider_id: id.clone() }).await?;
-        }
         (setup.status, setup.completed_at) = (SetupStatus::Active, Some(now));
-        setup.email_queued = tx.tell_ready(&setup, now).await?;
+        setup.email_queued = tx.tell_ready(&setup, now).await? && self.parts.sends_mails;
         for name in [StepName::Configuration, StepName::Email] {
             let step = setup.step_mut(name);
             step.attempts += 1;

@@ -44,18 +44,27 @@ impl Run<'_> {
         self.settled().await
     }
 
+    /// A setup that failed gives back what it bought itself. With a line that is taken down everything goes that was ever
+    /// bought for it: with both assistants gone nobody would answer.
     async fn number_back(&self, setup: &Setup) -> Result<GivenBack, StepError> {
-        match setup.source {
-            Some(NumberSource::Bought) => match &self.parts.numbers {
-                Some(numbers) => numbers.give_back(self.scope, &setup.tag()).await,
-                None => Err(StepError::Missing("the platform's account to buy numbers with")),
-            },
-            Some(NumberSource::Provided) => self.provided_back(setup).await.map(|()| GivenBack::WHOLLY),
-            Some(NumberSource::Present) | None => Ok(GivenBack::WHOLLY),
+        if setup.source == Some(NumberSource::Provided) {
+            self.provided_back(setup).await?;
+        }
+        let (is_bought, tag) = (setup.source == Some(NumberSource::Bought), setup.tag());
+        let tag = match &setup.failure {
+            Some(_) if is_bought => Some(&*tag),
+            Some(_) => return Ok(GivenBack::WHOLLY),
+            None => None,
+        };
+        match &self.parts.numbers {
+            Some(numbers) => numbers.give_back(self.scope, tag).await,
+            None if is_bought => Err(StepError::Missing("the platform's account to buy numbers with")),
+            None => Ok(GivenBack::WHOLLY),
         }
     }
 
-    /// Calls stop first. A number whose making was interrupted goes by its name.
+    /// A number that the voice service provided, as it did for setups of old. Calls stop first. One whose making was
+    /// interrupted goes by its name.
     async fn provided_back(&self, setup: &Setup) -> Result<(), StepError> {
         if let Some(number) = &setup.phone_number {
             let mut tx = self.parts.store.begin(self.scope).await?;
@@ -82,8 +91,9 @@ impl Run<'_> {
     }
 
     async fn account_back(&self, setup: &Setup) -> Result<(), StepError> {
-        match (&self.parts.numbers, setup.source) {
-            (Some(numbers), Some(NumberSource::Bought)) => numbers.put_account_away(self.scope).await,
+        let is_ours = setup.failure.is_none() || setup.source == Some(NumberSource::Bought);
+        match &self.parts.numbers {
+            Some(numbers) if is_ours => numbers.put_account_away(self.scope).await,
             _ => Ok(()),
         }
     }
@@ -121,8 +131,9 @@ impl Run<'_> {
 
     /// Nothing of a step is left; the one that the setup failed with still shows that it did.
     fn clear(&self, setup: &mut Setup, name: StepName) {
+        let is_left = setup.source == Some(NumberSource::Present) && setup.failure.is_some();
         match name {
-            StepName::PhoneNumber if setup.source != Some(NumberSource::Present) => setup.phone_number = None,
+            StepName::PhoneNumber if !is_left => setup.phone_number = None,
             StepName::VapiPhoneNumber => setup.vapi_phone_id = None,
             StepName::InboundAssistant => setup.inbound = None,
             StepName::OutboundAssistant => setup.outbound = None,

@@ -13,11 +13,14 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use voxanne_kernel::{Clock, StoreError};
 use voxanne_provisioning::{
-    CleanUpSetup, NumberSource, Ran, RetryError, RetrySetup, RoutedNumber, SetupStatus, SetupWish, ShowSetup,
-    StartSetup, Started, StepName, StepStatus,
+    CleanUpError, CleanUpSetup, ForwardingPhone, NumberSource, Ran, RetryError, RetrySetup, RoutedNumber,
+    SetupStatus, SetupWish, ShowSetup, StartSetup, Started, StepName, StepStatus,
 };
 
-use crate::world::{AssistantRow, Hit, Kind, VoiceAssistant, VoiceNumber, World, digits, failed_at, live};
+use crate::world::{
+    AssistantRow, Hit, Kind, Purchase, PurchaseState, Sold, VoiceAssistant, VoiceNumber, World, digits,
+    failed_at, live,
+};
 
 /// Asks for a setup and goes on until it has ended, as the queue would: again after a crash, again when a job is due.
 fn finish(world: &World, what: &str) -> SetupStatus {
@@ -77,7 +80,7 @@ struct Way {
 
 const WAYS: &[Way] = &[
     Way { name: "bought", prepare: |_| {}, ends: SetupStatus::Active },
-    Way { name: "provided", prepare: |world| world.has_carrier = false, ends: SetupStatus::Active },
+    Way { name: "not configured", prepare: |world| world.has_carrier = false, ends: SetupStatus::Failed },
     Way { name: "present", prepare: has_a_number, ends: SetupStatus::Active },
     Way { name: "kept", prepare: has_an_assistant, ends: SetupStatus::Active },
     Way {
@@ -101,12 +104,12 @@ const WAYS: &[Way] = &[
         ends: SetupStatus::Failed,
     },
     Way {
-        name: "no number provided",
+        name: "present, not configured",
         prepare: |world| {
             world.has_carrier = false;
-            refuse(world, "create_number");
+            has_a_number(world);
         },
-        ends: SetupStatus::Failed,
+        ends: SetupStatus::Active,
     },
     Way {
         name: "race lost",
@@ -475,4 +478,223 @@ fn an_account_without_a_number_is_a_failure_that_leaves_it_alone() {
     assert_eq!(finish(&world, "without a number"), SetupStatus::Failed);
     assert_eq!(failed_at(&world.setup()), Some((StepName::PhoneNumber, "own_number_missing")));
     world.check("without a number");
+}
+
+#[test]
+fn without_an_account_to_buy_in_it_says_not_configured_and_nothing_is_asked_of_anybody() {
+    let world = WAYS[1].world();
+    world.plan([]);
+    assert_eq!(finish(&world, "not configured"), SetupStatus::Failed);
+    world.check("not configured");
+    let setup = world.setup();
+    assert_eq!(failed_at(&setup), Some((StepName::TelephonyAccount, "not_configured")));
+    assert_eq!(setup.step(StepName::TelephonyAccount).error.as_deref(), Some("not_configured"));
+    let state = world.state();
+    assert!(state.points.iter().all(|(kind, _)| !matches!(kind, Kind::Read | Kind::Write)));
+    assert_eq!(state.rows.mails, ["failed:telephony_account"]);
+    assert!(state.rows.jobs.iter().any(|job| job.task == "tell_operators_of_setup"));
+}
+
+/// A setup of old, to which the voice service provided a number of its own.
+fn provided(world: &World, status: SetupStatus) {
+    let mut state = world.state();
+    let name = format!("org-{}", world.scope.org());
+    let (id, number) = ("given".to_owned(), digits(60));
+    state.outside.numbers.push(VoiceNumber { id: id.clone(), name, number: number.clone(), assistant: None });
+    let setup = state.rows.setup.as_mut().unwrap();
+    setup.source = Some(NumberSource::Provided);
+    if status == SetupStatus::Active {
+        (setup.status, setup.completed_at) = (status, Some(setup.started_at));
+        (setup.phone_number, setup.vapi_phone_id) = (Some(number.clone()), Some(id.clone()));
+        setup.steps.iter_mut().for_each(|step| (step.status, step.attempts) = (StepStatus::Done, 1));
+        state.rows.routes.push(RoutedNumber { number, provider_id: id });
+    } else {
+        let connected = setup.steps.iter_mut().find(|step| step.name == StepName::VapiPhoneNumber).unwrap();
+        (connected.status, connected.attempts) = (StepStatus::Running, 1);
+    }
+}
+
+#[test]
+fn a_number_that_the_voice_service_provided_once_is_shown_and_taken_back() {
+    for has_carrier in [true, false] {
+        let mut world = WAYS[0].world();
+        world.has_carrier = has_carrier;
+        provided(&world, SetupStatus::Active);
+        let show = ShowSetup::new(Arc::new(world.process()));
+        let shown = live(&world.process(), show.run(&world.scope), || {}).unwrap().unwrap().unwrap();
+        assert_eq!((shown.status, shown.phone_number), (SetupStatus::Active, Some(digits(60))));
+        let process = world.process();
+        let clean = CleanUpSetup::new(process.run_setup());
+        assert!(live(&process, clean.run(&world.scope), || {}).unwrap().unwrap().is_done());
+        world.check("provided once");
+    }
+}
+
+#[test]
+fn a_setup_of_old_that_waits_for_a_provided_number_is_undone() {
+    let mut world = WAYS[0].world();
+    world.has_carrier = false;
+    provided(&world, SetupStatus::Provisioning);
+    assert_eq!(finish(&world, "provided"), SetupStatus::Failed);
+    assert_eq!(failed_at(&world.setup()), Some((StepName::TelephonyAccount, "not_configured")));
+    world.check("provided");
+}
+
+/// A further number, bought by itself.
+fn buys_another(world: &World) {
+    let mut state = world.state();
+    let (tag, number, voice) = ("another".to_owned(), digits(70), "another-import".to_owned());
+    let carrier = Some("another-sold".to_owned());
+    state.outside.sold.push(Sold { id: "another-sold".to_owned(), tag: tag.clone(), number: number.clone() });
+    let (id, name) = (voice.clone(), "imported".to_owned());
+    state.outside.numbers.push(VoiceNumber { id, name, number: number.clone(), assistant: None });
+    state.rows.routes.push(RoutedNumber { number: number.clone(), provider_id: voice.clone() });
+    let state_of_it = PurchaseState::Active;
+    state.rows.purchases.push(Purchase { tag, number, carrier, voice: Some(voice), state: state_of_it });
+}
+
+#[test]
+fn with_a_line_every_number_goes_that_was_bought_wherever_it_is_hit() {
+    let clean_up = |plan: Vec<(usize, Hit)>| {
+        let what = format!("two numbers {plan:?}");
+        let world = WAYS[0].world();
+        assert_eq!(finish(&world, &what), SetupStatus::Active);
+        buys_another(&world);
+        world.plan(plan);
+        let process = world.process();
+        let clean = CleanUpSetup::new(process.run_setup());
+        let outcome = live(&process, clean.run(&world.scope), || {});
+        if world.setup().status == SetupStatus::Active {
+            assert!(!matches!(outcome, Some(Ok(_))), "{what}: it died before anything was written down");
+            return 0;
+        }
+        if let Some(Ok(results)) = outcome {
+            let is_left = !world.state().outside.sold.is_empty();
+            assert!(!(is_left && results.phone_number_released), "{what}: {results:?}");
+        }
+        if world.setup().is_under_way() {
+            world.advance(30);
+            assert_eq!(finish(&world, &what), SetupStatus::Inactive, "{what}");
+        }
+        world.check(&what);
+        assert!(world.state().outside.sold.is_empty() && world.state().outside.numbers.is_empty(), "{what}");
+        world.state().points.len()
+    };
+    let points = clean_up(Vec::new());
+    for at in 0..points {
+        for hit in Hit::PASSING {
+            clean_up(vec![(at, hit)]);
+        }
+    }
+}
+
+#[test]
+fn a_setup_that_fails_leaves_a_number_alone_that_was_bought_by_itself() {
+    let way = &WAYS[6];
+    let world = way.world();
+    // It had decided to buy one before the other was there.
+    world.state().rows.setup.as_mut().unwrap().source = Some(NumberSource::Bought);
+    buys_another(&world);
+    assert_eq!(finish(&world, way.name), SetupStatus::Failed);
+    let state = world.state();
+    assert_eq!(state.outside.purchases, 1);
+    let [left] = &state.outside.sold[..] else { panic!("{:?}", state.outside.sold) };
+    assert_eq!(left.tag, "another");
+}
+
+#[test]
+fn phones_that_forward_to_any_number_stand_in_the_way_of_a_clean_up() {
+    let world = WAYS[0].world();
+    assert_eq!(finish(&world, "forwarding"), SetupStatus::Active);
+    buys_another(&world);
+    let phone = ForwardingPhone { number: digits(80), erase: vec!["##21#".to_owned()] };
+    world.state().rows.forwarding.push(phone.clone());
+    let process = world.process();
+    let clean = CleanUpSetup::new(process.run_setup());
+    let refused = live(&process, clean.run(&world.scope), || {}).unwrap();
+    assert!(matches!(refused, Err(CleanUpError::InUse(phones)) if phones == [phone]));
+    assert_eq!(world.setup().status, SetupStatus::Active);
+    assert!(live(&process, clean.forced(&world.scope), || {}).unwrap().unwrap().is_done());
+    world.check("forced");
+}
+
+#[test]
+fn a_number_that_is_given_up_makes_way_for_the_next_and_the_last_for_another_setup() {
+    let world = WAYS[0].world();
+    assert_eq!(finish(&world, "two"), SetupStatus::Active);
+    let (mut setup, now) = (world.setup(), world.clock.now());
+    let first = setup.phone_number.clone().unwrap();
+    let next = RoutedNumber { number: digits(70), provider_id: "next".to_owned() };
+    assert!(!setup.leave(&digits(71), Some(next.clone()), now), "it is another's number");
+    assert!(setup.leave(&first, Some(next), now));
+    assert_eq!((setup.status, &setup.phone_number), (SetupStatus::Active, &Some(digits(70))));
+    assert_eq!(setup.vapi_phone_id.as_deref(), Some("next"));
+    assert!(setup.leave(&digits(70), None, now));
+    assert_eq!(
+        (setup.status, &setup.phone_number, &setup.vapi_phone_id),
+        (SetupStatus::Inactive, &None, &None)
+    );
+    assert!(!setup.leave(&digits(70), None, now));
+
+    // Nothing of the old number is there any more; both assistants are.
+    {
+        let mut state = world.state();
+        state.rows.setup = Some(setup);
+        state.rows.routes.clear();
+        state.rows.purchases.clear();
+        state.outside.numbers.clear();
+        state.outside.sold.clear();
+    }
+    let retry = RetrySetup::new(Arc::new(world.process()), world.clock.clone());
+    let again = live(&world.process(), retry.run(&world.scope, None), || {}).unwrap();
+    assert!(matches!(again, Ok(Started::Begun(_))));
+    assert_eq!(finish(&world, "again"), SetupStatus::Active);
+    let state = world.state();
+    assert_eq!((state.outside.sold.len(), state.outside.assistants.len()), (1, 2));
+    assert_eq!(state.outside.purchases, 2);
+}
+
+#[test]
+fn a_line_without_a_number_can_still_be_taken_down() {
+    let world = WAYS[0].world();
+    assert_eq!(finish(&world, "no number"), SetupStatus::Active);
+    let mut setup = world.setup();
+    let number = setup.phone_number.clone().unwrap();
+    assert!(setup.leave(&number, None, world.clock.now()));
+    {
+        let mut state = world.state();
+        state.rows.setup = Some(setup);
+        state.rows.routes.clear();
+        state.rows.purchases.clear();
+        state.outside.numbers.clear();
+        state.outside.sold.clear();
+    }
+    let process = world.process();
+    let clean = CleanUpSetup::new(process.run_setup());
+    assert!(live(&process, clean.run(&world.scope), || {}).unwrap().unwrap().is_done());
+    world.check("no number");
+    assert!(world.state().outside.assistants.is_empty());
+}
+
+#[test]
+fn another_worker_takes_over_within_half_a_minute_of_a_death() {
+    let world = WAYS[0].world();
+    world.plan([(6, Hit::KillBefore)]);
+    let process = world.process();
+    assert!(live(&process, process.run_setup().run(&world.scope), || {}).is_none());
+    world.advance(21);
+    let process = world.process();
+    let ran = live(&process, process.run_setup().run(&world.scope), || {}).unwrap().unwrap();
+    assert!(matches!(ran, Ran::Active(_)), "{ran:?}");
+}
+
+#[test]
+fn whether_the_owners_get_a_mail_is_said_as_it_is() {
+    for sends_mails in [true, false] {
+        let mut world = WAYS[0].world();
+        world.sends_mails = sends_mails;
+        assert_eq!(finish(&world, "mails"), SetupStatus::Active);
+        assert_eq!(world.setup().email_queued, sends_mails);
+        assert_eq!(world.state().rows.mails, ["ready"], "it is recorded all the same");
+    }
 }

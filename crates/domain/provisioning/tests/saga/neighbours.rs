@@ -17,7 +17,7 @@ use crate::world::{
 
 const VOICE: &str = "voice";
 const CARRIER: &str = "carrier";
-const HOLD: Duration = Duration::from_secs(30);
+const HOLD: Duration = Duration::from_secs(20);
 
 impl Process {
     /// Changes what is recorded, by these rights.
@@ -367,15 +367,25 @@ impl LineNumbers for Process {
         connected
     }
 
-    async fn forwarded(&self, _: &OrgScope, _: &str) -> Result<Vec<ForwardingPhone>, StepError> {
-        Ok(Vec::new())
+    async fn forwarded(&self, _: &OrgScope) -> Result<Vec<ForwardingPhone>, StepError> {
+        Ok(self.world.state().rows.forwarding.clone())
     }
 
-    async fn give_back(&self, scope: &OrgScope, tag: &str) -> Result<GivenBack, StepError> {
-        let claim = self.claimed(scope, "number").await?;
-        let given = self.give_back_held(tag, &claim).await;
-        self.release(scope, claim).await?;
-        given
+    async fn give_back(&self, scope: &OrgScope, tag: Option<&str>) -> Result<GivenBack, StepError> {
+        let live: Vec<String> = {
+            let state = self.world.state();
+            let live = state.rows.purchases.iter().filter(|row| row.is_live());
+            live.map(|row| row.tag.clone()).filter(|known| tag.is_none_or(|tag| tag == known)).collect()
+        };
+        let mut given = GivenBack::WHOLLY;
+        for tag in live {
+            let claim = self.claimed(scope, "number").await?;
+            let one = self.give_back_held(&tag, &claim).await;
+            self.release(scope, claim).await?;
+            let one = one?;
+            given = GivenBack { voice: given.voice && one.voice, carrier: given.carrier && one.carrier };
+        }
+        Ok(given)
     }
 
     async fn put_account_away(&self, _: &OrgScope) -> Result<(), StepError> {
@@ -389,30 +399,6 @@ impl LineProvider for Process {
         self.ask((Kind::Read, VOICE, "find_number"), |state| {
             let found = state.outside.numbers.iter().find(|held| held.name == name)?;
             Some(LineNumber { id: found.id.clone(), number: Some(found.number.clone()) })
-        })
-        .await
-    }
-
-    async fn number(&self, id: &str) -> Result<Option<LineNumber>, ProviderError> {
-        self.ask((Kind::Read, VOICE, "number"), |state| {
-            let found = state.outside.numbers.iter().find(|held| held.id == id)?;
-            Some(LineNumber { id: found.id.clone(), number: Some(found.number.clone()) })
-        })
-        .await
-    }
-
-    async fn create_number(&self, spec: &NumberSpec) -> Result<LineNumber, ProviderError> {
-        self.ask((Kind::Write, VOICE, "create_number"), |state| {
-            let id = state.outside.next_id("number");
-            let number = crate::world::digits(99);
-            let (name, assistant) = (spec.name.clone(), Some(spec.assistant.clone()));
-            state.outside.numbers.push(VoiceNumber {
-                id: id.clone(),
-                name,
-                number: number.clone(),
-                assistant,
-            });
-            LineNumber { id, number: Some(number) }
         })
         .await
     }

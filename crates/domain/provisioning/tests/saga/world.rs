@@ -20,7 +20,8 @@ use voxanne_kernel::{
     ids::OrgId,
 };
 use voxanne_provisioning::{
-    LineKind, NumberSource, RoutedNumber, RunSetup, Setup, SetupParts, SetupStatus, StepName, StepStatus,
+    ForwardingPhone, LineKind, NumberSource, RoutedNumber, RunSetup, Setup, SetupParts, SetupStatus,
+    StepName, StepStatus,
 };
 
 /// Where a process can be hit.
@@ -114,6 +115,7 @@ pub(crate) struct Rows {
     pub(crate) expects: bool,
     pub(crate) jobs: Vec<NewJob>,
     pub(crate) mails: Vec<String>,
+    pub(crate) forwarding: Vec<ForwardingPhone>,
 }
 
 #[derive(Debug, Clone)]
@@ -177,6 +179,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) scope: OrgScope,
     pub(crate) has_carrier: bool,
+    pub(crate) sends_mails: bool,
 }
 
 pub(crate) fn digits(line: usize) -> E164 {
@@ -198,6 +201,7 @@ impl World {
             clock: Arc::new(ManualClock::at(start)),
             scope: OrgScope::vouch(OrgId::generate(), Actor::System),
             has_carrier: true,
+            sends_mails: true,
         };
         world.state().outside.for_sale = (0..4).map(digits).collect();
         world
@@ -324,6 +328,7 @@ impl Process {
             provider: this(),
             assistants: this(),
             numbers: if self.world.has_carrier { Some(this()) } else { None },
+            sends_mails: self.world.sends_mails,
             clock: self.world.clock.clone(),
         })
     }

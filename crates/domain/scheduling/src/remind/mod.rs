@@ -3,7 +3,8 @@
 //!
 //! [`SendReminders`] looks across organizations for what is due; each reminder is noted and handed over to be sent in
 //! one unit of work, so that it is sent once, whoever is killed when. An appointment that was moved is a new one to be
-//! reminded of. [`RemindNow`] is what staff do.
+//! reminded of, and what was to be said of the old time is taken back in the unit of work that moves it. [`RemindNow`]
+//! is what staff do.
 //!
 //! Whether somebody may be written to at all, and at what hour, is decided by those who send ([`ports::Post`]).
 
@@ -21,7 +22,11 @@ pub use sweep::{Due, Reminding, SendReminders, SendRemindersJob, Swept};
 
 use std::{fmt, str::FromStr};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use voxanne_kernel::StoreError;
+
+use crate::appointment::Appointment;
 
 /// How somebody is reminded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -59,4 +64,18 @@ impl FromStr for Method {
     fn from_str(text: &str) -> Result<Self, UnknownMethod> {
         [Self::Sms, Self::Email].into_iter().find(|method| method.as_str() == text).ok_or(UnknownMethod)
     }
+}
+
+/// Takes back what was to be said of an appointment as it was `before`, if that is not true `after` a change.
+pub(crate) async fn take_back_untrue<Tx: ports::TakeBack + ?Sized>(
+    tx: &mut Tx,
+    before: &Appointment,
+    after: &Appointment,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let is_true = now::is_coming(after.status) && before.slot.starts == after.slot.starts;
+    if now::is_coming(before.status) && !is_true {
+        tx.take_back_reminders(after.id, now).await?;
+    }
+    Ok(())
 }

@@ -81,7 +81,8 @@ impl RemindNow {
             Words::Email { to, .. } => to.to_string(),
         };
         let contact = it.appointment.contact;
-        let reminder = Reminder { appointment: id, contact, is_automatic: false, not_after: starts, words };
+        let (is_automatic, not_after, as_of) = (false, starts, None);
+        let reminder = Reminder { appointment: id, contact, is_automatic, not_after, as_of, words };
         let message = tx.remind(reminder).await?;
         tx.confirmation_sent(id).await?;
         tx.commit().await?;

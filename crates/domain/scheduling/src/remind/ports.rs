@@ -32,6 +32,8 @@ pub struct Reminder {
     pub is_automatic: bool,
     /// Rather not sent than after this.
     pub not_after: Timestamp,
+    /// What is taken for now to decide whether it may be sent, where that is not the clock's time.
+    pub as_of: Option<Timestamp>,
     /// To whom, and what it says.
     pub words: Words,
 }
@@ -66,6 +68,18 @@ pub enum Words {
 pub trait Post: Send {
     /// Records `reminder` with the job that sends it.
     async fn remind(&mut self, reminder: Reminder) -> Result<MessageId, NotSent>;
+}
+
+/// Takes reminders back.
+#[async_trait]
+pub trait TakeBack: Send {
+    /// What waits to be sent about `appointment` is not sent any more; neither is what is being sent at this moment,
+    /// unless that succeeds. What was taken back in time was never decided about.
+    async fn take_back_reminders(
+        &mut self,
+        appointment: AppointmentId,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
 }
 
 /// What was decided about a reminder that was due.

@@ -20,8 +20,11 @@ type Minutes = u32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadReminderRules {
     /// So many, or none although reminders are on.
-    #[error("must be 1 to {MOST_LEADS} times")]
+    #[error("must name 1 to {MOST_LEADS} times")]
     Count,
+    /// One is named twice.
+    #[error("must name each time once")]
+    Repeated,
     /// Too soon or too early.
     #[error("must each be {SHORTEST_LEAD} to {LONGEST_LEAD} minutes")]
     Lead,
@@ -44,18 +47,20 @@ impl ReminderRules {
     /// The longest time before an appointment that a reminder can be due.
     pub const LONGEST: SignedDuration = SignedDuration::from_mins(LONGEST_LEAD as i64);
 
-    /// Reminders by `method`, so many minutes before; in any order, repeats count once.
+    /// Reminders by `method`, so many minutes before, in any order.
     ///
     /// # Errors
     /// [`BadReminderRules`].
     pub fn new(enabled: bool, method: Method, mut leads: Vec<Minutes>) -> Result<Self, BadReminderRules> {
-        leads.sort_unstable_by(|a, b| b.cmp(a));
-        leads.dedup();
         if leads.len() > MOST_LEADS || (enabled && leads.is_empty()) {
             return Err(BadReminderRules::Count);
         }
         if leads.iter().any(|lead| !(SHORTEST_LEAD..=LONGEST_LEAD).contains(lead)) {
             return Err(BadReminderRules::Lead);
+        }
+        leads.sort_unstable_by(|a, b| b.cmp(a));
+        if leads.windows(2).any(|two| two[0] == two[1]) {
+            return Err(BadReminderRules::Repeated);
         }
         Ok(Self { enabled, method, leads })
     }
@@ -111,7 +116,9 @@ mod tests {
         let leads = |leads: &[u32]| {
             ReminderRules::new(true, Method::Email, leads.to_vec()).map(|rules| rules.leads().to_vec())
         };
-        assert_eq!(leads(&[60, 1_440, 60]), Ok(vec![1_440, 60]));
+        assert_eq!(leads(&[60, 1_440]), Ok(vec![1_440, 60]));
+        assert_eq!(leads(&[60, 1_440, 60]), Err(BadReminderRules::Repeated));
+        assert_eq!(leads(&[60; 6]), Err(BadReminderRules::Count));
         assert_eq!(leads(&[]), Err(BadReminderRules::Count));
         assert_eq!(leads(&[29]), Err(BadReminderRules::Lead));
         assert_eq!(leads(&[10_081]), Err(BadReminderRules::Lead));

@@ -89,11 +89,13 @@ impl SendReminders {
         Self { system, store, clock }
     }
 
-    /// Reminds of everything that is due at `now`.
+    /// Reminds of everything that is due now; or at the time that is `told`, which is then also taken for now by those
+    /// who send.
     ///
     /// # Errors
     /// [`StoreError`] of the look; what fails for one organization is logged, and the others are still reminded.
-    pub async fn run(&self, now: Timestamp) -> Result<Swept, StoreError> {
+    pub async fn run(&self, told: Option<Timestamp>) -> Result<Swept, StoreError> {
+        let now = told.unwrap_or_else(|| self.clock.now());
         let (mut swept, mut after) = (Swept::default(), None);
         loop {
             let mut tx = self.system.begin_system().await?;
@@ -102,7 +104,7 @@ impl SendReminders {
             let Some(last) = due.last().cloned() else { return Ok(swept) };
             after = Some(last);
             for one in due {
-                match self.one(&one, now).await {
+                match self.one(&one, now, told).await {
                     Ok(Reminding::Sent) => swept.sent += 1,
                     Ok(Reminding::Skipped) => swept.skipped += 1,
                     Ok(Reminding::Postponed) => swept.postponed += 1,
@@ -118,7 +120,12 @@ impl SendReminders {
         }
     }
 
-    async fn one(&self, due: &Due, now: Timestamp) -> Result<Reminding, StoreError> {
+    async fn one(
+        &self,
+        due: &Due,
+        now: Timestamp,
+        as_of: Option<Timestamp>,
+    ) -> Result<Reminding, StoreError> {
         #[expect(clippy::disallowed_methods, reason = "the organization is the one of the appointment's row")]
         let scope = OrgScope::vouch(due.org, Actor::System);
         let mut tx = self.store.begin(&scope).await?;
@@ -144,6 +151,7 @@ impl SendReminders {
                 contact: it.appointment.contact,
                 is_automatic: true,
                 not_after,
+                as_of,
                 words,
             })
         };

@@ -13,7 +13,7 @@ use super::plan::{Carrier, Destination, ForwardingType, Ineligible, Plan, RingTi
 /// How long after it was placed a test call may arrive.
 pub const TEST_CALL_TIME: SignedDuration = SignedDuration::from_secs(60);
 /// How long the voice service's word about a call that arrived may take to reach us.
-const LATE_WORD: SignedDuration = SignedDuration::from_secs(10);
+const LATE_WORD: SignedDuration = SignedDuration::from_secs(2);
 /// How far the voice service's clock, by which calls begin, may be behind ours.
 const CLOCKS: SignedDuration = SignedDuration::from_secs(20);
 

@@ -116,8 +116,9 @@ pub trait VerifyingCarrier: Send + Sync {
         number: &E164,
     ) -> Result<Option<KnownNumber>, ProviderError>;
 
-    /// Forgets a verified number; one that is gone already counts as forgotten.
-    async fn forget(&self, account: &LineAccount, sid: &str) -> Result<(), ProviderError>;
+    /// Forgets a number that is verified in `account`, which is `login` or was opened by it; one that is gone already
+    /// counts as forgotten.
+    async fn forget(&self, login: &LineAccount, account: &str, sid: &str) -> Result<(), ProviderError>;
 }
 
 /// The carrier, as far as it calls.
@@ -176,6 +177,9 @@ pub trait CallerIds: Send {
 
     /// Removes one, and its forwardings.
     async fn remove_caller_id(&mut self, id: CallerIdId) -> Result<(), StoreError>;
+
+    /// The carrier's name for the account that was opened for the organization, in use or put away.
+    async fn opened_account(&mut self) -> Result<Option<String>, StoreError>;
 
     /// Takes the right to look a pending number up at the carrier, which nobody else has before `again`.
     async fn claim_look(

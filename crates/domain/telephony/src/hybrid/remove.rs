@@ -10,7 +10,7 @@ use super::{
     caller_id::State,
     config::ConfigState,
     plan::Code,
-    ports::{HybridTx, LineAccounts, VerifyingCarrier, account_named},
+    ports::{HybridTx, LineAccount, LineAccounts, VerifyingCarrier, account_named},
 };
 use crate::ports::AccountError;
 
@@ -77,13 +77,29 @@ impl RemoveCallerId {
             return Err(RemoveError::Locked { until });
         }
         if let State::Verified { sid, .. } = &known.state {
-            let account = account_named(&*self.accounts, scope, &known.attempt.account).await;
-            // An account that is not used any more is not ours to change.
-            if let Some(account) = account.map_err(RemoveError::Account)? {
-                self.carrier.forget(&account, sid).await.map_err(RemoveError::Provider)?;
+            let account = &known.attempt.account;
+            if let Some(login) = self.login_to(scope, account).await? {
+                self.carrier.forget(&login, account, sid).await.map_err(RemoveError::Provider)?;
             }
         }
         self.remove(scope, id).await
+    }
+
+    /// Whose secret opens the account in which a number was verified. One that we opened for the organization stays ours
+    /// when it is put away; one that the organization brought and removed is not ours to change.
+    async fn login_to(
+        &self,
+        scope: &OrgScope,
+        account: &str,
+    ) -> Result<Option<Arc<LineAccount>>, RemoveError> {
+        let used = account_named(&*self.accounts, scope, account).await.map_err(RemoveError::Account)?;
+        if used.is_some() {
+            return Ok(used);
+        }
+        let mut tx = self.store.begin(scope).await?;
+        let opened = tx.opened_account().await?;
+        tx.commit().await?;
+        Ok(self.accounts.platforms().filter(|_| opened.as_deref() == Some(account)))
     }
 
     async fn remove(&self, scope: &OrgScope, id: CallerIdId) -> Result<Removed, RemoveError> {

@@ -83,6 +83,7 @@ struct TheState {
     standings: BTreeMap<OrgId, Standing>,
     arrivals: Vec<(OrgId, E164, Timestamp)>,
     own: BTreeMap<OrgId, String>,
+    opened: BTreeMap<OrgId, String>,
     has_no_platform: bool,
     known: BTreeMap<(String, E164), KnownNumber>,
     rung: Vec<Rung>,
@@ -131,6 +132,17 @@ impl HybridWorld {
     /// Gives an organization an account of its own.
     pub fn bring_account(&self, scope: &OrgScope, sid: &str) {
         self.state().own.insert(scope.org(), sid.to_owned());
+    }
+
+    /// Opens an account for an organization, which uses it from now on.
+    pub fn open_account(&self, scope: &OrgScope, sid: &str) {
+        self.bring_account(scope, sid);
+        self.state().opened.insert(scope.org(), sid.to_owned());
+    }
+
+    /// The organization uses no account of its own any more.
+    pub fn put_account_away(&self, scope: &OrgScope) {
+        self.state().own.remove(&scope.org());
     }
 
     /// Takes the platform's account away.
@@ -334,11 +346,16 @@ impl VerifyingCarrier for HybridWorld {
         }
     }
 
-    async fn forget(&self, account: &LineAccount, sid: &str) -> Result<(), ProviderError> {
+    async fn forget(&self, login: &LineAccount, account: &str, sid: &str) -> Result<(), ProviderError> {
         if let Some(trouble) = self.troubled() {
             return Err(failure(trouble));
         }
-        self.state().known.retain(|(holder, _), known| *holder != account.sid || known.sid != sid);
+        let mut state = self.state();
+        let opened = login.sid == PLATFORM && state.opened.values().any(|opened| opened == account);
+        if login.sid != account && !opened {
+            return Err(ProviderError::OurFault("that is another's account".into()));
+        }
+        state.known.retain(|(holder, _), known| holder != account || known.sid != sid);
         Ok(())
     }
 }
@@ -457,6 +474,10 @@ impl CallerIds for MemoryTx {
         self.rows.forwardings.retain(|_, (_, config)| config.setup.caller_id != id);
         self.rows.caller_ids.remove(&id);
         Ok(())
+    }
+
+    async fn opened_account(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(self.world.state().opened.get(&self.org).cloned())
     }
 
     async fn claim_look(

@@ -4,7 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use voxanne_kernel::{Begin, Claim, Claims, Job, NewJob, OrgScope, ProviderError, StoreError, ids::OrgId};
+use voxanne_kernel::{
+    Begin, Claim, Claims, Job, NewJob, OrgScope, ProviderError, StoreError, ids::OrgId, while_kept,
+};
 
 use super::ports::{
     AccountRecord, AccountUse, AccountVault, Carrier, CarrierError, NumbersTx, OpenedAccount, Slot, Standing,
@@ -14,8 +16,9 @@ use crate::ports::{CarrierAccount, LineProvider};
 
 /// What opening an account is claimed by.
 const CLAIMED_AS: &str = "telephony-account";
-/// How long opening an account may take before somebody else may try. It is renewed right before it is opened.
-const HOLD: Duration = Duration::from_secs(45);
+/// For how long nothing may be heard of whoever opens an account before somebody else tries. It is kept while that one
+/// lives, and renewed right before the account is opened.
+const HOLD: Duration = Duration::from_secs(20);
 /// How long somebody else's opening is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -109,7 +112,8 @@ impl ManagedAccount {
         let claim = self.claims.claim(scope, CLAIMED_AS, HOLD, PATIENCE).await?;
         let claim = claim.ok_or(AccountProblem::Busy)?;
         let mut made = None;
-        let opened = self.open(scope, &claim, &mut made).await;
+        let work = self.open(scope, &claim, &mut made);
+        let opened = while_kept(&*self.claims, scope, (&claim, HOLD), work).await;
         let released = self.claims.release(scope, claim).await;
         if let (Err(AccountProblem::Busy), Some(id)) = (&opened, made)
             && let Err(error) = self.withdraw(scope, &id).await

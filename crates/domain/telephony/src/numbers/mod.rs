@@ -5,6 +5,7 @@
 //! - [`ReleaseNumber`] gives one up: calls stop at once, and it counts as released when carrier and voice service have
 //!   both let go of it (decision D17).
 //! - [`ManagedAccount`] opens the account once, suspends it with the organization and closes it on deletion.
+//! - [`BringTexts`] keeps texts to them coming in at us.
 //! - [`reconcile`] compares the providers with the records, both ways.
 //!
 //! Every step is written down before a provider is asked, and no provider is asked while a unit of work is open. Neither
@@ -20,12 +21,14 @@ pub mod release;
 pub mod search;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod texts;
 
 pub use account::{AccountProblem, ManagedAccount, SyncManagedAccount};
 pub use number::{AreaCode, Country, ManagedNumber, NumberState, Progress, Releasing, Wish};
 pub use ports::{
-    AccountRecord, AccountUse, AccountVault, Bought, Carrier, CarrierError, FoundAccount, NumberKind,
-    NumberRecords, NumbersTx, Offer, OpenedAccount, Price, Search, Slot, Spending, Standing, VaultError,
+    AccountRecord, AccountUse, AccountVault, Bought, Carrier, CarrierError, FoundAccount, InboundTexts,
+    NewNumber, NumberKind, NumberRecords, NumbersTx, Offer, OpenedAccount, Price, Search, Slot, Spending,
+    Standing, VaultError,
 };
 pub use provision::{Limits, ProvisionError, ProvisionNumber, ProvisionNumberJob, Provisioned, Tagged};
 pub use reconcile::{
@@ -34,3 +37,4 @@ pub use reconcile::{
 };
 pub use release::{ReleaseError, ReleaseNumber, ReleaseNumberJob, Results, Unfinished};
 pub use search::{FindNumbers, Mode, NumbersStatus, SearchError};
+pub use texts::{BringTexts, BringTextsError, BringTextsJob, Brought};

@@ -1,5 +1,6 @@
 //! A managed number and the stations of its life.
 
+use uuid::Uuid;
 pub use voxanne_kernel::{AreaCode, Country};
 use voxanne_kernel::{E164, Timestamp, ids::ManagedNumberId};
 
@@ -130,6 +131,8 @@ pub struct ManagedNumber {
     pub wish: Wish,
     /// Where it is.
     pub state: NumberState,
+    /// Where the carrier brings texts to it, as far as we know.
+    pub texts: Option<String>,
     /// When it was asked for.
     pub asked_at: Timestamp,
     /// When the carrier sold it.
@@ -139,6 +142,17 @@ pub struct ManagedNumber {
 impl ManagedNumber {
     /// The tag of a number that was bought by itself; one bought in a setup carries the setup's.
     pub fn tag_of(id: ManagedNumberId) -> String {
-        format!("voxanne-number:{id}")
+        format!("{OWN_TAG}{id}")
     }
+}
+
+/// What the tag of a number that was bought by itself begins with.
+const OWN_TAG: &str = "voxanne-number:";
+/// What that of a number that was bought in a setup begins with (`spec/13-names-and-shapes.md`, Onboarding).
+const SETUP_TAG: &str = "voxanne-setup:";
+
+/// Whether a number that goes by this name at the carrier was bought by us.
+pub(super) fn is_tag_of_ours(name: &str) -> bool {
+    let id = [OWN_TAG, SETUP_TAG].iter().find_map(|tag| name.strip_prefix(tag));
+    id.is_some_and(|id| id.parse::<Uuid>().is_ok())
 }

@@ -130,6 +130,25 @@ pub struct Bought {
     pub number: E164,
     /// The name we gave it.
     pub tag: String,
+    /// Where texts to it are brought, if anywhere.
+    pub texts: Option<String>,
+}
+
+/// A number as it is to be bought.
+#[derive(Debug, Clone, Copy)]
+pub struct NewNumber<'a> {
+    /// Exactly these digits.
+    pub number: &'a E164,
+    /// The name that it gets.
+    pub tag: &'a str,
+    /// Where texts to it are brought.
+    pub texts: &'a str,
+}
+
+/// Our addresses, as the carrier is told them.
+pub trait InboundTexts: Send + Sync {
+    /// Where texts to the numbers of the organization with this [token](NumberRecords::texts_token) are brought.
+    fn address(&self, token: &str) -> String;
 }
 
 /// Whether an account may be used.
@@ -166,8 +185,12 @@ pub trait Carrier: Send + Sync {
         most: usize,
     ) -> Result<Vec<String>, CarrierError>;
 
-    /// Buys exactly this number for an account and gives the carrier's id of it.
-    async fn buy(&self, account: &str, number: &E164, tag: &str) -> Result<String, CarrierError>;
+    /// Buys exactly this number for an account and gives the carrier's id of it. Texts are brought from the first one on.
+    async fn buy(&self, account: &str, wanted: &NewNumber<'_>) -> Result<String, CarrierError>;
+
+    /// Has texts to a number brought to `address` from now on; `false` when the account has no such number (any more).
+    async fn bring_texts(&self, account: &str, carrier_id: &str, address: &str)
+    -> Result<bool, CarrierError>;
 
     /// The account's numbers with exactly this tag.
     async fn tagged(&self, account: &str, tag: &str) -> Result<Vec<Bought>, CarrierError>;
@@ -304,11 +327,19 @@ pub trait NumberRecords: Send {
     /// Stores a number, new or changed; `false`, and nothing is stored, when somebody else's purchase has the digits.
     async fn put_managed_number(&mut self, number: &ManagedNumber) -> Result<bool, StoreError>;
 
+    /// The unguessable part of the address that texts to the organization's numbers are brought to; made when there is
+    /// none, and the same ever after.
+    async fn texts_token(&mut self) -> Result<String, StoreError>;
+
     /// How the organization wants its calls taken; `None` when it is gone.
     async fn wanted_custom(&mut self) -> Result<Option<Custom>, StoreError>;
 
     /// Attributes calls to `number` to the organization.
     async fn ring(&mut self, number: &E164, voice_id: &str) -> Result<(), RouteError>;
+
+    /// Where the organization is said to be reached by `number`, its oldest other number that rings takes its place; with
+    /// none left it is said not to be reached. Nobody else says so before this unit of work ends. `at` is now.
+    async fn leave(&mut self, number: &E164, at: Timestamp) -> Result<(), StoreError>;
 
     /// Attributes them to nobody.
     async fn silence(&mut self, number: &E164) -> Result<(), StoreError>;

@@ -14,6 +14,7 @@ use serde_json::json;
 use voxanne_kernel::{
     Begin, Claim, Claims, Clock, Job, NewAudit, NewJob, OrgScope, Timestamp,
     ids::{ManagedNumberId, OrgId},
+    while_kept,
 };
 
 use self::drive::{Purchase, Until};
@@ -21,15 +22,17 @@ pub use self::{error::ProvisionError, tagged::Tagged};
 use super::{
     account::ManagedAccount,
     number::{ManagedNumber, NumberState, Wish},
-    ports::{Carrier, NumbersTx},
+    ports::{Carrier, InboundTexts, NumbersTx},
 };
 use crate::ports::LineProvider;
 
-/// How long one step may take before somebody else may go on with the number. It is renewed before each request that
-/// changes something at a provider, and outlasts such a request.
-pub(super) const HOLD: Duration = Duration::from_secs(45);
+/// For how long nothing may be heard of whoever works on a number before somebody else goes on with it. It is kept while
+/// that one lives, is renewed before each request that changes something at a provider, and outlasts such a request.
+pub(super) const HOLD: Duration = Duration::from_secs(20);
 /// When the job looks after a purchase that a request has begun.
-const LOOK_AFTER: SignedDuration = SignedDuration::from_secs(60);
+const LOOK_AFTER: SignedDuration = SignedDuration::from_secs(20);
+/// How long the job waits for a request that may have died, so that it goes on as soon as that is certain.
+const CERTAINTY: Duration = Duration::from_secs(10);
 /// The time that purchases are counted in.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// How often an answer that was lost is made up for in one go.
@@ -85,6 +88,7 @@ pub struct ProvisionNumber {
     carrier: Arc<dyn Carrier>,
     voice: Arc<dyn LineProvider>,
     account: ManagedAccount,
+    texts: Arc<dyn InboundTexts>,
     clock: Arc<dyn Clock>,
     limits: Limits,
 }
@@ -101,16 +105,17 @@ struct Order<'a> {
 }
 
 impl ProvisionNumber {
-    /// Buys at `carrier` within `limits` and imports into `voice`.
+    /// Buys at `carrier` within `limits` and imports into `voice`; texts to what is bought are brought to `texts`.
     pub fn new(
         store: Arc<dyn Begin<dyn NumbersTx>>,
         claims: Arc<dyn Claims>,
         (carrier, voice): (Arc<dyn Carrier>, Arc<dyn LineProvider>),
         account: ManagedAccount,
+        texts: Arc<dyn InboundTexts>,
         clock: Arc<dyn Clock>,
         limits: Limits,
     ) -> Self {
-        Self { store, claims, carrier, voice, account, clock, limits }
+        Self { store, claims, carrier, voice, account, texts, clock, limits }
     }
 
     /// Buys a number and makes it ring. An interrupted purchase of the same wish is gone on with instead.
@@ -142,7 +147,7 @@ impl ProvisionNumber {
             return Ok(Provisioned::Active(done.clone()));
         }
         for number in begun {
-            match self.go_on_with(scope, number.id, order.until, order.right).await? {
+            match self.go_on_with(scope, number.id, (order.until, Duration::ZERO), order.right).await? {
                 Some(outcome) => return outcome,
                 None if order.tag.is_some() => return Err(ProvisionError::Busy),
                 // It is another's request for another number.
@@ -174,7 +179,8 @@ impl ProvisionNumber {
         if !number.is_some_and(|number| matches!(number.state, NumberState::Buying(_))) {
             return Ok(None);
         }
-        self.go_on_with(scope, id, Until::Rings, None).await?.ok_or(ProvisionError::Busy)?.map(Some)
+        let outcome = self.go_on_with(scope, id, (Until::Rings, CERTAINTY), None).await?;
+        outcome.ok_or(ProvisionError::Busy)?.map(Some)
     }
 
     /// Gives up a purchase that could not be finished for too long: what was bought is given back.
@@ -210,18 +216,19 @@ impl ProvisionNumber {
         Ok(numbers)
     }
 
-    /// Goes on with a purchase, unless somebody is at it or has finished it meanwhile.
+    /// Goes on with a purchase, unless somebody is at it for longer than `patience` or has finished it meanwhile.
     async fn go_on_with(
         &self,
         scope: &OrgScope,
         id: ManagedNumberId,
-        until: Until,
+        (until, patience): (Until, Duration),
         right: Option<&Claim>,
     ) -> Result<Option<Result<Provisioned, ProvisionError>>, ProvisionError> {
-        let Some(claim) = self.claims.claim(scope, &claim_of(id), HOLD, Duration::ZERO).await? else {
+        let Some(claim) = self.claims.claim(scope, &claim_of(id), HOLD, patience).await? else {
             return Ok(None);
         };
-        let outcome = self.go_on(scope, id, &claim, until, right).await;
+        let work = self.go_on(scope, id, &claim, until, right);
+        let outcome = while_kept(&*self.claims, scope, (&claim, HOLD), work).await;
         self.let_go(scope, claim).await;
         if matches!(outcome, Ok(Some(Err(_))) | Err(_)) {
             self.tidy(scope).await;

@@ -5,7 +5,7 @@ mod compare;
 mod finding;
 mod ports;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use voxanne_kernel::{Actor, Clock, Job, OrgScope, ProviderError, StoreError, Timestamp, ids::OrgId};
@@ -16,7 +16,7 @@ pub use self::{
     ports::{CarrierInventory, Known, NumberInventory, VoiceInventory, VoiceThing},
 };
 use super::{
-    number::ManagedNumber,
+    number::{ManagedNumber, is_tag_of_ours},
     ports::{AccountUse, Bought, Carrier, CarrierError},
     release::ReleaseNumber,
 };
@@ -76,11 +76,46 @@ pub struct Reconcile {
 
 /// What the providers hold, taken before the records are read: what is made meanwhile is on record then.
 struct Held {
+    /// The accounts that were opened for organizations.
     accounts: Vec<(String, Option<OrgId>)>,
+    /// What is in those, and what carries our tag in the platform's own account.
     numbers: Vec<(String, Option<OrgId>, Bought)>,
     voice_numbers: Vec<VoiceThing>,
     voice_accounts: Vec<VoiceThing>,
     assistants: Vec<VoiceThing>,
+}
+
+/// Strays that are being released: what is still there while it goes on.
+struct Releasing {
+    /// Numbers by account, without those that are gone.
+    numbers: Vec<(String, String)>,
+    /// Of those, the ones that the worker goes on with.
+    queued: HashSet<String>,
+}
+
+impl Releasing {
+    fn of(held: &Held) -> Self {
+        let numbers = held.numbers.iter().map(|(account, _, bought)| (account.clone(), bought.id.clone()));
+        Self { numbers: numbers.collect(), queued: HashSet::new() }
+    }
+
+    /// What became of a stray.
+    fn note(&mut self, stray: &Stray, became: Release) {
+        let Stray::CarrierNumber { bought, .. } = stray else { return };
+        match became {
+            Release::Done => self.numbers.retain(|(_, id)| *id != bought.id),
+            Release::Queued => drop(self.queued.insert(bought.id.clone())),
+            Release::Failed | Release::NotOurs => {}
+        }
+    }
+
+    /// Why an account cannot be closed yet; `None` when nothing is in it any more.
+    fn hinders(&self, account: &str) -> Option<Release> {
+        let mut left = self.numbers.iter().filter(|(holder, _)| holder == account).peekable();
+        left.peek()?;
+        let is_going = left.all(|(_, id)| self.queued.contains(id));
+        Some(if is_going { Release::Queued } else { Release::Failed })
+    }
 }
 
 impl Reconcile {
@@ -100,8 +135,11 @@ impl Reconcile {
         let mut findings = strays(&held, &known, self.parts.clock.now());
         if release {
             // An account is closed only when the numbers in it are gone: those are before it in the list.
+            let mut releasing = Releasing::of(&held);
             for finding in &mut findings {
-                finding.release = Some(self.release(finding, &held, &known).await);
+                let became = self.release(finding, &releasing, &known).await;
+                releasing.note(&finding.stray, became);
+                finding.release = Some(became);
             }
         }
         let compared = [held.numbers.len(), held.voice_numbers.len(), known.numbers.len()];
@@ -120,6 +158,9 @@ impl Reconcile {
             let bought = self.parts.carrier.numbers_of(account).await?;
             numbers.extend(bought.into_iter().map(|bought| (account.clone(), *org, bought)));
         }
+        let (own, bought) = self.parts.accounts.own_numbers().await?;
+        let tagged = bought.into_iter().filter(|bought| is_tag_of_ours(&bought.tag));
+        numbers.extend(tagged.map(|bought| (own.clone(), None, bought)));
         let inventory = &self.parts.inventory;
         Ok(Held {
             accounts,
@@ -130,20 +171,16 @@ impl Reconcile {
         })
     }
 
-    async fn release(&self, finding: &Finding, held: &Held, known: &Known) -> Release {
+    async fn release(&self, finding: &Finding, releasing: &Releasing, known: &Known) -> Release {
         let done = match &finding.stray {
             Stray::CarrierNumber { account, bought } => match self.scope(finding.org, known) {
                 Some(scope) => return self.queue(&scope, of_carrier(account, bought, self.now())).await,
                 None => self.parts.carrier.release(account, &bought.id).await.map_err(Into::into),
             },
-            Stray::CarrierAccount { account }
-                if held.numbers.iter().any(|(holder, ..)| holder == account) =>
-            {
-                return Release::Failed;
-            }
-            Stray::CarrierAccount { account } => {
-                self.parts.carrier.use_account(account, AccountUse::Closed).await.map_err(Into::into)
-            }
+            Stray::CarrierAccount { account } => match releasing.hinders(account) {
+                Some(hindered) => return hindered,
+                None => self.parts.carrier.use_account(account, AccountUse::Closed).await.map_err(Into::into),
+            },
             Stray::VoiceNumber { id, number } => {
                 if let (Some(scope), Some(number)) = (self.scope(finding.org, known), number)
                     && self.queue(&scope, of_voice(id, number, self.now())).await == Release::Queued

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use voxanne_kernel::{
     Begin, Claim, Claims, Clock, E164, Job, NewJob, OrgScope, ProviderError, StoreError, Timestamp,
     ids::{ManagedNumberId, OrgId},
+    while_kept,
 };
 
 use super::{
@@ -156,17 +157,18 @@ impl ReleaseNumber {
         Ok(Results::of(&now))
     }
 
-    /// The same for every number with this tag, whoever forwards calls to it; whether the voice service and the carrier
-    /// have let go of all of them.
+    /// The same for every number that was bought for the organization, or for those with `tag` only, whoever forwards
+    /// calls to them; whether the voice service and the carrier have let go of all of them.
     ///
     /// # Errors
     /// [`Unfinished`] when neither can be told; asking again is safe.
-    pub async fn run_tagged(&self, scope: &OrgScope, tag: &str) -> Result<(bool, bool), Unfinished> {
+    pub async fn run_all(&self, scope: &OrgScope, tag: Option<&str>) -> Result<(bool, bool), Unfinished> {
         let mut done = (true, true);
         let mut tx = self.store.begin(scope).await?;
         let numbers = tx.managed_numbers().await?;
         tx.commit().await?;
-        for number in numbers.into_iter().filter(|number| number.tag == tag && number.state.is_live()) {
+        let is_meant = |number: &ManagedNumber| tag.is_none_or(|tag| number.tag == tag);
+        for number in numbers.into_iter().filter(|number| is_meant(number) && number.state.is_live()) {
             match self.run(scope, &number.number, true).await {
                 Ok(results) => done = (done.0 && results.voice_released, done.1 && results.carrier_released),
                 Err(ReleaseError::NotFound) => {}
@@ -195,6 +197,7 @@ impl ReleaseNumber {
                 return Err(ReleaseError::InUse(forwarded));
             }
         }
+        tx.leave(number, self.clock.now()).await?;
         tx.silence(number).await?;
         let marked = ManagedNumber { state: NumberState::Releasing(found.state.releasing()), ..found };
         tx.put_managed_number(&marked).await?;
@@ -213,7 +216,8 @@ impl ReleaseNumber {
     pub async fn go_on(&self, scope: &OrgScope, id: ManagedNumberId) -> Result<(), Unfinished> {
         let claim = self.claims.claim(scope, &claim_of(id), HOLD, PATIENCE).await?;
         let claim = claim.ok_or(Unfinished::Busy)?;
-        let done = self.let_go_of(scope, id, &claim).await;
+        let work = self.let_go_of(scope, id, &claim);
+        let done = while_kept(&*self.claims, scope, (&claim, HOLD), work).await;
         let released = self.claims.release(scope, claim).await;
         done?;
         released?;

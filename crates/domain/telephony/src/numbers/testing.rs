@@ -17,12 +17,13 @@ use voxanne_kernel::{
 };
 
 use super::{
-    Limits, ManagedAccount, ManagedNumber, NumberState, NumbersTx, ProvisionNumber, Reconcile,
+    BringTexts, Limits, ManagedAccount, ManagedNumber, NumberState, NumbersTx, ProvisionNumber, Reconcile,
     ReconcileParts, ReleaseNumber,
     number::{AreaCode, Country},
     ports::{
-        AccountRecord, AccountUse, AccountVault, Bought, Carrier, CarrierError, FoundAccount, NumberKind,
-        NumberRecords, Offer, OpenedAccount, Search, Slot, Spending, Standing, VaultError,
+        AccountRecord, AccountUse, AccountVault, Bought, Carrier, CarrierError, FoundAccount, InboundTexts,
+        NewNumber, NumberKind, NumberRecords, Offer, OpenedAccount, Search, Slot, Spending, Standing,
+        VaultError,
     },
     reconcile::{CarrierInventory, Known, NumberInventory, VoiceInventory, VoiceThing},
 };
@@ -32,6 +33,9 @@ use crate::{
         Answering, CarrierAccount, Custom, FoundNumber, LineProvider, NumberSpec, RingsElsewhere, RouteError,
     },
 };
+
+/// The platform's own account at the carrier.
+pub const OWN_ACCOUNT: &str = "AC-platform";
 
 /// How an effect goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +92,8 @@ struct Rows {
     routes: BTreeMap<E164, (OrgId, String)>,
     jobs: Vec<(OrgId, NewJob)>,
     audits: Vec<&'static str>,
+    tokens: HashMap<OrgId, String>,
+    reached_by: HashMap<OrgId, E164>,
 }
 
 #[derive(Default)]
@@ -100,8 +106,10 @@ struct State {
     accounts: Vec<AccountThere>,
     voice_accounts: BTreeMap<String, String>,
     voice_numbers: Vec<NumberThere>,
+    own_numbers: Vec<Bought>,
     assistants: Vec<VoiceThing>,
     forwarded: Vec<Forwarded>,
+    address: &'static str,
     refused: Vec<&'static str>,
     down: Vec<&'static str>,
     made: usize,
@@ -132,6 +140,7 @@ impl World {
         let oakland = (0..4).map(|line| number("510", line));
         world.state().for_sale = oakland.chain((0..2).map(|line| number("415", line))).collect();
         world.state().near = vec!["415".to_owned()];
+        world.move_to("here.example");
         world
     }
 
@@ -194,7 +203,23 @@ impl World {
         self.state().fault.is_some()
     }
 
-    /// This effect is refused for good: `buy`, `import`, `open`.
+    /// We are reached at this address from now on.
+    pub fn move_to(&self, address: &'static str) {
+        self.state().address = address;
+    }
+
+    /// The records say nothing of where texts are brought, as those of an older build.
+    pub fn forget_texts(&self) {
+        let mut state = self.state();
+        state.rows.numbers.values_mut().for_each(|(_, number)| number.texts = None);
+        state
+            .accounts
+            .iter_mut()
+            .flat_map(|account| &mut account.numbers)
+            .for_each(|there| there.texts = None);
+    }
+
+    /// This effect is refused for good: `buy`, `import`, `open`, `texts`.
     pub fn refuse(&self, effect: &'static str) {
         self.state().refused.push(effect);
     }
@@ -225,13 +250,34 @@ impl World {
         }
     }
 
+    /// Puts an account into the carrier.
+    pub fn plant_account(&self, id: &str, name: &str, numbers: Vec<Bought>) {
+        let (id, name, usage) = (id.to_owned(), name.to_owned(), AccountUse::Active);
+        self.state().accounts.push(AccountThere { id, name, usage, numbers });
+    }
+
+    /// Puts a number into the platform's own account at the carrier.
+    pub fn plant_in_own_account(&self, bought: Bought) {
+        self.state().own_numbers.push(bought);
+    }
+
+    /// Every number in the platform's own account at the carrier.
+    pub fn own_numbers(&self) -> Vec<Bought> {
+        self.state().own_numbers.clone()
+    }
+
     /// Puts a number into the voice service.
     pub fn plant_at_voice(&self, id: &str, name: &str, number: &E164) {
+        self.plant_import(id, name, number, "");
+    }
+
+    /// Puts a number into the voice service that comes from `account`.
+    pub fn plant_import(&self, id: &str, name: &str, number: &E164, account: &str) {
         let planted = NumberThere {
             id: id.to_owned(),
             name: name.to_owned(),
             number: number.clone(),
-            account: String::new(),
+            account: account.to_owned(),
             assistant: None,
         };
         self.state().voice_numbers.push(planted);
@@ -239,8 +285,13 @@ impl World {
 
     /// Puts an assistant with our marks into the voice service.
     pub fn plant_assistant(&self, id: &str, org: OrgId) {
-        let planted =
-            VoiceThing { id: id.to_owned(), name: org.to_string(), number: None, unrecorded_since: None };
+        let planted = VoiceThing {
+            id: id.to_owned(),
+            name: org.to_string(),
+            number: None,
+            account: None,
+            unrecorded_since: None,
+        };
         self.state().assistants.push(planted);
     }
 
@@ -279,6 +330,16 @@ impl World {
         self.state().rows.routes.get(number).map(|(org, _)| *org)
     }
 
+    /// From now on the organization is said to be reached by `number`.
+    pub fn is_reached_by(&self, scope: &OrgScope, number: &E164) {
+        self.state().rows.reached_by.insert(scope.org(), number.clone());
+    }
+
+    /// What it is said to be reached by.
+    pub fn reached_by(&self, scope: &OrgScope) -> Option<E164> {
+        self.state().rows.reached_by.get(&scope.org()).cloned()
+    }
+
     /// Every record of an organization.
     pub fn records(&self, scope: &OrgScope) -> Vec<ManagedNumber> {
         let state = self.state();
@@ -309,7 +370,8 @@ impl World {
     pub fn provision_within(&self, limits: Limits) -> ProvisionNumber {
         let providers: (Arc<dyn Carrier>, Arc<dyn LineProvider>) = (self.shared(), self.shared());
         let clock = self.clock.clone();
-        ProvisionNumber::new(self.shared(), self.shared(), providers, self.account(), clock, limits)
+        let (account, texts) = (self.account(), self.shared());
+        ProvisionNumber::new(self.shared(), self.shared(), providers, account, texts, clock, limits)
     }
 
     /// Buys.
@@ -321,6 +383,11 @@ impl World {
     pub fn release(&self) -> ReleaseNumber {
         let providers: (Arc<dyn Carrier>, Arc<dyn LineProvider>) = (self.shared(), self.shared());
         ReleaseNumber::new(self.shared(), self.shared(), providers, self.account(), self.clock.clone())
+    }
+
+    /// Brings texts to us.
+    pub fn bring_texts(&self) -> BringTexts {
+        BringTexts::new(self.shared(), self.shared(), self.shared(), self.shared())
     }
 
     /// Compares.
@@ -411,6 +478,10 @@ impl Claims for World {
         }
         Ok(())
     }
+
+    async fn keep(&self, _: &OrgScope, _: &Claim, _: Duration) {
+        std::future::pending::<()>().await;
+    }
 }
 
 #[async_trait]
@@ -472,8 +543,9 @@ impl Carrier for World {
         Ok(self.reach("carrier")?.near.iter().take(most).cloned().collect())
     }
 
-    async fn buy(&self, account: &str, number: &E164, tag: &str) -> Result<String, CarrierError> {
-        let (account, number, tag) = (account.to_owned(), number.clone(), tag.to_owned());
+    async fn buy(&self, account: &str, wanted: &NewNumber<'_>) -> Result<String, CarrierError> {
+        let (account, number, tag) = (account.to_owned(), wanted.number.clone(), wanted.tag.to_owned());
+        let texts = Some(wanted.texts.to_owned());
         self.act(("carrier", "buy"), |state| {
             let all = || state.accounts.iter().flat_map(|account| &account.numbers);
             let is_sold = all().any(|bought| bought.number == number) || state.gone.contains(&number);
@@ -484,8 +556,27 @@ impl Carrier for World {
             let id = format!("PN-{}", state.made);
             let there = state.accounts.iter_mut().find(|there| there.id == account);
             let there = there.ok_or_else(|| ProviderError::Refused("no such account".into()))?;
-            there.numbers.push(Bought { id: id.clone(), number, tag });
+            there.numbers.push(Bought { id: id.clone(), number, tag, texts });
             Ok(id)
+        })
+        .await
+    }
+
+    async fn bring_texts(
+        &self,
+        account: &str,
+        carrier_id: &str,
+        address: &str,
+    ) -> Result<bool, CarrierError> {
+        let (account, id, address) = (account.to_owned(), carrier_id.to_owned(), address.to_owned());
+        self.act(("carrier", "texts"), |state| {
+            let there = state.accounts.iter_mut().find(|there| there.id == account);
+            let found = there.and_then(|there| there.numbers.iter_mut().find(|bought| bought.id == id));
+            let is_there = found.is_some();
+            if let Some(bought) = found {
+                bought.texts = Some(address);
+            }
+            Ok(is_there)
         })
         .await
     }
@@ -511,9 +602,18 @@ impl Carrier for World {
             if let Some(there) = state.accounts.iter_mut().find(|there| there.id == account) {
                 there.numbers.retain(|bought| bought.id != id);
             }
+            if account == OWN_ACCOUNT {
+                state.own_numbers.retain(|bought| bought.id != id);
+            }
             Ok(())
         })
         .await
+    }
+}
+
+impl InboundTexts for World {
+    fn address(&self, token: &str) -> String {
+        format!("https://{}/texts/{token}", self.state().address)
     }
 }
 
@@ -522,6 +622,10 @@ impl CarrierInventory for World {
     async fn every_account(&self) -> Result<Vec<(String, String)>, CarrierError> {
         drop(self.reach("carrier")?);
         Ok(self.accounts().into_iter().map(|account| (account.id, account.name)).collect())
+    }
+
+    async fn own_numbers(&self) -> Result<(String, Vec<Bought>), CarrierError> {
+        Ok((OWN_ACCOUNT.to_owned(), self.reach("carrier")?.own_numbers.clone()))
     }
 }
 
@@ -625,6 +729,7 @@ impl VoiceInventory for World {
             id: there.id.clone(),
             name: there.name.clone(),
             number: Some(there.number.clone()),
+            account: Some(there.account.clone()),
             unrecorded_since: None,
         };
         Ok(state.voice_numbers.iter().map(thing).collect())
@@ -636,6 +741,7 @@ impl VoiceInventory for World {
             id: id.clone(),
             name: name.clone(),
             number: None,
+            account: None,
             unrecorded_since: None,
         };
         Ok(state.voice_accounts.iter().map(thing).collect())
@@ -666,6 +772,16 @@ impl NumberInventory for World {
             organizations: rows.standing.into_keys().collect(),
             ..Known::default()
         })
+    }
+
+    async fn texting_elsewhere(&self, prefix: &str) -> Result<Vec<(OrgId, ManagedNumberId)>, StoreError> {
+        let rows = self.state().rows.clone();
+        let is_elsewhere = |number: &ManagedNumber| {
+            let is_here = number.texts.as_ref().is_some_and(|texts| texts.starts_with(prefix));
+            matches!(number.state, NumberState::Active { .. }) && !is_here
+        };
+        let elsewhere = rows.numbers.into_iter().filter(|(_, (_, number))| is_elsewhere(number));
+        Ok(elsewhere.map(|(id, (org, _))| (org, id)).collect())
     }
 }
 
@@ -809,6 +925,11 @@ impl NumberRecords for MemoryTx {
         Ok(true)
     }
 
+    async fn texts_token(&mut self) -> Result<String, StoreError> {
+        let org = self.org;
+        Ok(self.rows.tokens.entry(org).or_insert_with(|| format!("token-of-{org}")).clone())
+    }
+
     async fn wanted_custom(&mut self) -> Result<Option<Custom>, StoreError> {
         let answering = Answering::Assistant("assistant-1".to_owned());
         Ok(self.rows.standing.get(&self.org).map(|_| Custom { answering, fallback: None }))
@@ -819,6 +940,18 @@ impl NumberRecords for MemoryTx {
             return Err(RingsElsewhere.into());
         }
         self.rows.routes.insert(number.clone(), (self.org, voice_id.to_owned()));
+        Ok(())
+    }
+
+    async fn leave(&mut self, number: &E164, _: Timestamp) -> Result<(), StoreError> {
+        if self.rows.reached_by.get(&self.org) == Some(number) {
+            let rings = |other: &&ManagedNumber| other.number != *number && other.state.as_str() == "active";
+            let next = self.ours().find(rings).map(|other| other.number.clone());
+            match next {
+                Some(next) => self.rows.reached_by.insert(self.org, next),
+                None => self.rows.reached_by.remove(&self.org),
+            };
+        }
         Ok(())
     }
 

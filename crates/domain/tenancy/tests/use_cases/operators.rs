@@ -46,7 +46,7 @@ async fn whoever_is_no_operator_decides_and_sees_nothing() {
 
 #[tokio::test]
 async fn only_fitting_decisions_are_carried_out() {
-    use Decision::{Approve, Reject, Suspend};
+    use Decision::{Admit, Approve, Reject, Suspend};
     let world = World::new();
     let org = home(&world.sign_up("ann@example.com").await.unwrap());
     let steps = [
@@ -54,8 +54,12 @@ async fn only_fitting_decisions_are_carried_out() {
         (Suspend, Err("the organization is rejected")),
         (Approve, Ok("verified")),
         (Reject, Err("the organization is verified")),
+        (Admit, Ok("verified")),
         (Suspend, Ok("suspended")),
+        (Admit, Err("the organization is suspended")),
         (Approve, Ok("verified")),
+        (Suspend, Ok("suspended")),
+        (Reject, Err("the organization is suspended")),
     ];
     for (decision, expected) in steps {
         let outcome = world.review.decide(Reviewer::CommandLine, org, decision).await;

@@ -61,7 +61,8 @@ impl VerifyCallerId {
         if let State::Verified { sid, .. } = known.state {
             return Ok(sid);
         }
-        self.look_up(scope, &known).await?;
+        // Whoever knows the code asks once: the phone may have been answered since somebody last looked.
+        self.ask_carrier(scope, &known).await?;
         match self.read(scope, id).await?.map(|known| known.state) {
             Some(State::Verified { sid, .. }) => Ok(sid),
             Some(State::Pending) => Err(ConfirmCodeError::CallPending),
@@ -110,16 +111,18 @@ impl VerifyCallerId {
         })
     }
 
-    /// Asks the carrier whether it has verified the number for this row. Not being able to ask changes nothing: its
-    /// word will come, or somebody asks again.
+    /// Asks the carrier, unless somebody has just done so.
     async fn look_up(&self, scope: &OrgScope, seen: &CallerId) -> Result<(), StoreError> {
         let now = self.clock.now();
         let mut tx = self.store.begin(scope).await?;
         let claimed = tx.claim_look(seen.id, now, now + LOOKS).await?;
         tx.commit().await?;
-        if !claimed {
-            return Ok(());
-        }
+        if claimed { self.ask_carrier(scope, seen).await } else { Ok(()) }
+    }
+
+    /// Asks the carrier whether it has verified the number for this row. Not being able to ask changes nothing: its
+    /// word will come, or somebody asks again.
+    async fn ask_carrier(&self, scope: &OrgScope, seen: &CallerId) -> Result<(), StoreError> {
         let account = match account_named(&*self.accounts, scope, &seen.attempt.account).await {
             Ok(Some(account)) => account,
             Ok(None) => return Ok(()),

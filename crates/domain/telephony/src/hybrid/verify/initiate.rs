@@ -122,7 +122,7 @@ impl VerifyCallerId {
         {
             return Ok(false);
         }
-        self.carrier.forget(account, &known.sid).await?;
+        self.carrier.forget(account, &account.sid, &known.sid).await?;
         Ok(true)
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use jiff::SignedDuration;
-use voxanne_kernel::{E164, OrgScope, ProviderError, StoreError, ids::ManagedNumberId};
+use voxanne_kernel::{E164, OrgScope, ProviderError, StoreError, ids::ManagedNumberId, while_kept};
 
 use super::{
     DAY, HOLD, LOOK_AFTER, Order, ProvisionNumber, ProvisionNumberJob, Provisioned, ROUNDS, claim_of,
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     numbers::{
         number::{AreaCode, Country, ManagedNumber, NumberState, Progress, Wish},
-        ports::{CarrierError, NumbersTx, Search, Slot, Standing},
+        ports::{CarrierError, NewNumber, NumbersTx, Search, Slot, Standing},
         search::suggestions,
     },
     ports::CarrierAccount,
@@ -109,15 +109,13 @@ impl ProvisionNumber {
         // Taken before anybody can see the purchase: whoever finds it unclaimed finds it interrupted.
         let claim = self.claims.claim(scope, &claim_of(id), HOLD, Duration::ZERO).await?;
         let claim = claim.ok_or(ProvisionError::Busy)?;
-        let outcome = match self.intend(scope, id, &order, account, &mut offers).await {
-            Ok(number) => {
-                let Order { until, right, .. } = order;
-                let (claim, may_be_bought) = (&claim, false);
-                self.drive(Purchase { scope, claim, account, number, offers, may_be_bought, until, right })
-                    .await
-            }
-            Err(error) => Err(error),
+        let work = async {
+            let number = self.intend(scope, id, &order, account, &mut offers).await?;
+            let Order { until, right, .. } = order;
+            let (claim, may_be_bought) = (&claim, false);
+            self.drive(Purchase { scope, claim, account, number, offers, may_be_bought, until, right }).await
         };
+        let outcome = while_kept(&*self.claims, scope, (&claim, HOLD), work).await;
         self.let_go(scope, claim).await;
         outcome
     }
@@ -148,6 +146,7 @@ impl ProvisionNumber {
                 number: choice,
                 wish: order.wish.clone(),
                 state: NumberState::Buying(Progress::Chosen),
+                texts: None,
                 asked_at: now,
                 purchased_at: None,
             };
@@ -172,6 +171,7 @@ impl ProvisionNumber {
                 if let Some(found) = tagged.map_err(|error| Stop::Later(error.into()))?.into_iter().next() {
                     tracing::info!(number_id = %purchase.number.id, "adopted what an interrupted purchase left");
                     purchase.number.number = found.number;
+                    purchase.number.texts = found.texts;
                     return self.bought(purchase, found.id).await;
                 }
             }
@@ -197,10 +197,14 @@ impl ProvisionNumber {
     async fn buy_offered(&self, purchase: &mut Purchase<'_>) -> Result<Option<String>, Stop> {
         let mut tried = Vec::new();
         loop {
-            self.renew(purchase).await?;
+            let texts = self.renew_to_buy(purchase).await?;
             let number = &purchase.number;
-            match self.carrier.buy(&number.account, &number.number, &number.tag).await {
-                Ok(id) => return Ok(Some(id)),
+            let wanted = NewNumber { number: &number.number, tag: &number.tag, texts: &texts };
+            match self.carrier.buy(&number.account, &wanted).await {
+                Ok(id) => {
+                    purchase.number.texts = Some(texts);
+                    return Ok(Some(id));
+                }
                 Err(CarrierError::Provider(ProviderError::Unclear(error))) => {
                     tracing::warn!(number_id = %number.id, error = &*error, "a purchase may or may not have happened");
                     return Ok(None);
@@ -218,6 +222,14 @@ impl ProvisionNumber {
                 Err(error) => return Err(Stop::Nothing(error.into())),
             }
         }
+    }
+
+    /// Makes sure that the purchase is still ours, and says where texts to the number are to be brought.
+    async fn renew_to_buy(&self, purchase: &Purchase<'_>) -> Result<String, Stop> {
+        let (mut tx, _) = self.step(purchase).await?;
+        let token = tx.texts_token().await?;
+        tx.commit().await?;
+        Ok(self.texts.address(&token))
     }
 
     /// The next offer; else what a new search finds; else what there is elsewhere, where that will do.
@@ -278,6 +290,7 @@ impl ProvisionNumber {
         let number = ManagedNumber {
             number: purchase.number.number.clone(),
             state: NumberState::Buying(Progress::Bought { carrier_id }),
+            texts: purchase.number.texts.clone(),
             purchased_at: Some(self.clock.now()),
             ..stored
         };

@@ -1,6 +1,8 @@
 //! Numbers that are bought as part of something larger, such as a setup: bought first, connected later, and looked after
 //! by whoever ordered them. All of it goes by a tag and may be repeated.
 
+use std::time::Duration;
+
 use voxanne_kernel::{Claim, E164, OrgScope, StoreError};
 
 use super::{
@@ -62,7 +64,8 @@ impl ProvisionNumber {
             NumberState::Buying(_) => number,
             _ => return Ok(None),
         };
-        let driven = self.go_on_with(scope, number.id, Until::Rings, Some(tagged.right)).await?;
+        let until = (Until::Rings, Duration::ZERO);
+        let driven = self.go_on_with(scope, number.id, until, Some(tagged.right)).await?;
         match driven.ok_or(ProvisionError::Busy)?? {
             Provisioned::Active(number) => Ok(Some(number)),
             Provisioned::UnderWay(_) => Err(unclear()),
@@ -82,17 +85,17 @@ impl ProvisionNumber {
         Ok(numbers)
     }
 
-    /// The phones whose calls go to numbers with this tag.
+    /// The phones whose calls go to any number that was bought for the organization.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn forwarded_tagged(&self, scope: &OrgScope, tag: &str) -> Result<Vec<Forwarded>, StoreError> {
+    pub async fn forwarded(&self, scope: &OrgScope) -> Result<Vec<Forwarded>, StoreError> {
+        let mut tx = self.store.begin(scope).await?;
         let mut forwarded = Vec::new();
-        for number in self.live_tagged(scope, tag).await? {
-            let mut tx = self.store.begin(scope).await?;
+        for number in tx.managed_numbers().await?.into_iter().filter(|number| number.state.is_live()) {
             forwarded.extend(tx.forwarded(&number.number).await?);
-            tx.commit().await?;
         }
+        tx.commit().await?;
         Ok(forwarded)
     }
 }

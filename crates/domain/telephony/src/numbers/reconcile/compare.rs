@@ -47,10 +47,11 @@ pub(super) fn strays(held: &Held, known: &Known, now: Timestamp) -> Vec<Finding>
     let is_fresh =
         |thing: &VoiceThing| thing.unrecorded_since.is_some_and(|at| now.duration_since(at) < FRESH);
     for thing in held.voice_numbers.iter().filter(|thing| !is_fresh(thing)) {
-        let Some(org) = owner(&thing.name, "org-") else { continue };
+        let by_name = owner(&thing.name, "org-").into_iter().map(Some);
+        let Some(org) = by_name.chain(holders(thing, held)).next() else { continue };
         let is_expected = thing.number.as_ref().is_some_and(|number| known.imports.contains(number));
         if !is_expected && !known.voice_numbers.contains(&thing.id) {
-            found(Stray::VoiceNumber { id: thing.id.clone(), number: thing.number.clone() }, Some(org));
+            found(Stray::VoiceNumber { id: thing.id.clone(), number: thing.number.clone() }, org);
         }
     }
     for thing in &held.voice_accounts {
@@ -105,13 +106,26 @@ fn missing(held: &Held, known: &Known) -> Vec<Finding> {
     findings
 }
 
+/// For whom we hold at the carrier what a number at the voice service was imported from, as far as can be told: its whole
+/// account, or itself. None where it is not ours.
+fn holders<'a>(thing: &'a VoiceThing, held: &'a Held) -> impl Iterator<Item = Option<OrgId>> + 'a {
+    let is_from = |account: &String| thing.account.as_ref() == Some(account);
+    let is_it = |bought: &Bought| thing.number.as_ref() == Some(&bought.number);
+    let accounts = held.accounts.iter().filter(move |(account, _)| is_from(account)).map(|(_, org)| *org);
+    let numbers = held.numbers.iter().filter(move |(account, _, bought)| is_from(account) && is_it(bought));
+    accounts.chain(numbers.map(|(_, org, _)| *org))
+}
+
 fn owner(name: &str, prefix: &str) -> Option<OrgId> {
     name.strip_prefix(prefix)?.parse().ok()
 }
 
 pub(super) fn of_carrier(account: &str, bought: &Bought, now: Timestamp) -> ManagedNumber {
     let bought_state = NumberState::Buying(Progress::Bought { carrier_id: bought.id.clone() });
-    stray(account, &bought.tag, &bought.number, bought_state.releasing(), now)
+    ManagedNumber {
+        texts: bought.texts.clone(),
+        ..stray(account, &bought.tag, &bought.number, bought_state.releasing(), now)
+    }
 }
 
 pub(super) fn of_voice(id: &str, number: &E164, now: Timestamp) -> ManagedNumber {
@@ -133,6 +147,7 @@ fn stray(account: &str, tag: &str, number: &E164, releasing: Releasing, now: Tim
         number: number.clone(),
         wish: Wish { country: Country::default(), area_code: None, number: None, allow_fallback: false },
         state: NumberState::Releasing(releasing),
+        texts: None,
         asked_at: now,
         purchased_at: None,
     }

@@ -3,11 +3,14 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use voxanne_kernel::{E164, ProviderError, StoreError, Timestamp, ids::OrgId};
+use voxanne_kernel::{
+    E164, ProviderError, StoreError, Timestamp,
+    ids::{ManagedNumberId, OrgId},
+};
 
 use crate::numbers::{
     number::{ManagedNumber, NumberState},
-    ports::{AccountRecord, CarrierError},
+    ports::{AccountRecord, Bought, CarrierError},
 };
 
 /// What the records say, over all organizations.
@@ -44,6 +47,9 @@ impl Known {
 pub trait NumberInventory: Send + Sync {
     /// All that they say.
     async fn known(&self) -> Result<Known, StoreError>;
+
+    /// The numbers that ring, and texts to which are not known to be brought to an address that begins with `prefix`.
+    async fn texting_elsewhere(&self, prefix: &str) -> Result<Vec<(OrgId, ManagedNumberId)>, StoreError>;
 }
 
 /// Something at the voice service.
@@ -55,6 +61,8 @@ pub struct VoiceThing {
     pub name: String,
     /// A number's digits.
     pub number: Option<E164>,
+    /// The carrier's account that a number was imported from.
+    pub account: Option<String>,
     /// When it was made, for what is written down only afterwards.
     pub unrecorded_since: Option<Timestamp>,
 }
@@ -80,4 +88,7 @@ pub trait VoiceInventory: Send + Sync {
 pub trait CarrierInventory: Send + Sync {
     /// Every open account: the carrier's id, and its name.
     async fn every_account(&self) -> Result<Vec<(String, String)>, CarrierError>;
+
+    /// The platform's own account, and every number in it but the one that the platform itself calls and texts from.
+    async fn own_numbers(&self) -> Result<(String, Vec<Bought>), CarrierError>;
 }
