@@ -44,6 +44,7 @@ impl Operation {
     /// Whether operators may call it besides an organization's own people.
     pub fn is_shared_with_operators(&self) -> bool {
         self.path.starts_with("/api/organizations/{id}/") && self.path.contains("ai-")
+            || self.path == "/api/health/providers/{type}/{organizationId}"
     }
 
     /// Whether a provider calls it.

@@ -191,7 +191,7 @@ async fn whoever_opts_out_is_not_written_to_until_they_come_back() {
         .send()
         .await
         .unwrap();
-    assert_eq!(forged.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(forged.status(), StatusCode::FORBIDDEN);
     assert_eq!(stack.rows("select count(*) from message_suppressions").await, 0);
 }
 

@@ -250,7 +250,7 @@ async fn whoever_lost_the_claim_is_told_so() {
     let claim = world.store.claim(&scope, "setup", held, Duration::ZERO).await.unwrap().unwrap();
     assert_eq!(
         world.run().run(&scope).await.unwrap(),
-        Ran::Later(at("2026-03-01T09:00:05Z")),
+        Ran::Later(at("2026-03-01T09:00:02Z")),
         "another one is at it"
     );
     assert_eq!(world.count(JOBS, &scope).await, 2, "what asked for it, and what goes on with it");

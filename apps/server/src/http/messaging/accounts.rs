@@ -115,6 +115,18 @@ impl Parts {
             return Err(Problem::invalid(stray.clone(), "is not a known field"));
         }
         rest.retain(|_, value| !value.is_null());
+        // Also of the fields that another provider would read: what can be no field's value is a mistake in any case.
+        for (name, value) in &rest {
+            match value {
+                Value::Array(_) | Value::Object(_) => {
+                    return Err(Problem::invalid(name.clone(), "must be a single value"));
+                }
+                Value::String(text) if text.contains('\0') => {
+                    return Err(Problem::invalid(name.clone(), "must not contain NUL"));
+                }
+                _ => {}
+            }
+        }
         let priority = match rest.remove("priority") {
             None => None,
             Some(value) => {
